@@ -1,0 +1,8 @@
+//! The tests that run the real thing: one binary, so that it is linked once.
+
+#![allow(clippy::disallowed_methods, reason = "tests make the files and peers that they look at")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on fails")]
+#![allow(unreachable_pub, reason = "nobody uses a test from outside")]
+#![allow(clippy::print_stderr, reason = "what a test prints is shown when it fails")]
+
+mod architecture;
