@@ -1,3 +1,5 @@
 //! **lxcproxy**: the reverse proxy for system containers.
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make the files and peers that they look at"))]
+
+pub mod names;
