@@ -2,4 +2,5 @@
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make the files and peers that they look at"))]
 
+pub mod api;
 pub mod names;

@@ -1,0 +1,92 @@
+//! `kind: Gateway`: where lxcproxy listens (Gateway API `Gateway`).
+
+use std::num::NonZeroU16;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{ApiVersion, ByteSize, Metadata};
+use crate::names::{HostPattern, SectionName};
+
+/// A set of listeners that Apps attach to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Gateway {
+    /// Always `lxcproxy.dev/v1`.
+    pub api_version: ApiVersion,
+    /// Always `Gateway`.
+    pub kind: GatewayKind,
+    /// Name and labels.
+    pub metadata: Metadata,
+    /// What should be: listeners and limits.
+    pub spec: GatewaySpec,
+    /// Accepted and ignored: status is never read from a file.
+    #[serde(default, skip_serializing)]
+    pub status: serde_json::Value,
+}
+
+/// The one value of `kind` here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub enum GatewayKind {
+    /// `Gateway`
+    Gateway,
+}
+
+/// What a Gateway should be.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GatewaySpec {
+    /// The ports that are opened.
+    #[schemars(length(min = 1, max = 64))]
+    pub listeners: Vec<Listener>,
+    /// Networks (CIDR) whose `X-Forwarded-*` fields are believed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("items" = {"type": "string", "format": "cidr"}))]
+    pub trusted_proxies: Vec<String>,
+    /// How much is accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<GatewayLimits>,
+}
+
+/// A port, its protocol and the hosts that it is for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Listener {
+    /// The name that `parentRefs[].sectionName` uses.
+    pub name: SectionName,
+    /// The address. Omitted: every address, IPv4 and IPv6.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "ip"))]
+    pub address: Option<String>,
+    /// The port.
+    pub port: NonZeroU16,
+    /// What is spoken on it.
+    pub protocol: ListenerProtocol,
+    /// Hosts that it is for. Omitted: any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hostname: Option<HostPattern>,
+    /// Certificates, for `HTTPS`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+/// What is spoken on a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ListenerProtocol {
+    /// HTTP without TLS.
+    #[serde(rename = "HTTP")]
+    Http,
+    /// HTTP over TLS.
+    #[serde(rename = "HTTPS")]
+    Https,
+}
+
+/// How much a Gateway accepts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GatewayLimits {
+    /// The largest request head. Default `32Ki`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_head: Option<ByteSize>,
+}

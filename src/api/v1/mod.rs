@@ -1,0 +1,28 @@
+//! `lxcproxy.dev/v1`: objects as people write them, and the status that is written back.
+//!
+//! Field names follow the Gateway API (HTTPRoute, Gateway) wherever it has one. The JSON Schemas in `schemas/` are generated from here.
+
+mod app;
+mod backend;
+mod files;
+mod filter;
+mod gateway;
+mod matches;
+mod meta;
+mod scalar;
+mod status;
+
+pub use app::{App, AppKind, AppSpec, BackendRef, ContainerRef, Limits, ParentRef, Retry, Rule, Runtime, SessionPersistence, Timeouts};
+pub use backend::{Backend, BackendTls, Endpoint, FastcgiBackend, HttpBackend, HttpProtocol, Param};
+pub use files::{Files, Hidden, Precompressed, Script, Symlinks};
+pub use filter::{
+    Cors, Filter, FilterType, Fraction, Header, HeaderModifier, PathModifier, PathModifierType, RequestMirror, RequestRedirect, UrlRewrite,
+};
+pub use gateway::{Gateway, GatewayKind, GatewayLimits, GatewaySpec, Listener, ListenerProtocol};
+pub use matches::{MatchType, PathMatch, PathMatchType, RouteMatch, ValueMatch};
+pub use meta::{ApiVersion, Metadata};
+pub use scalar::{ByteSize, Duration, ScalarError};
+pub use status::{AppResource, AppStatus, Condition, ConditionStatus, ConditionType, List, ListMetadata, Reason, ResourceMetadata};
+
+/// The `apiVersion` of every object here.
+pub const API_VERSION: &str = "lxcproxy.dev/v1";
