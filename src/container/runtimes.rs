@@ -1,0 +1,259 @@
+//! A reference from a manifest -> the container, entered: the runtimes there are, and which of them knows it.
+//!
+//! In: a reference, and what was found last. Out: [`Container`]. Never: new descriptors for a container that has not changed; the
+//! host's root for a container's.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use rustix::fs::fstat;
+use rustix::io::Errno;
+
+use super::init::Init;
+use super::lxc::Lxc;
+use super::netns::Network;
+use super::rootfs::Rootfs;
+use super::{Container, Error, Instance, Runtime};
+use crate::api::v1::{ContainerRef, Runtime as Kind};
+use crate::names::ContainerName;
+
+/// Every runtime of this host.
+#[derive(Debug)]
+pub struct Runtimes {
+    /// In the order that `Auto` asks them.
+    runtimes: Vec<(Kind, Box<dyn Runtime>)>,
+    /// Running containers by reference: while its init lives, a container is not asked for again, and all Apps in it share it.
+    running: Mutex<HashMap<ContainerRef, Running>>,
+}
+
+/// A running container, without keeping it: a held root keeps the mounts of a dead container busy.
+#[derive(Debug)]
+struct Running {
+    init: Weak<Init>,
+    root: Weak<Rootfs>,
+    network: Network,
+}
+
+/// An init may end, and another start, while it is being entered; so often at most.
+const ATTEMPTS: usize = 4;
+
+impl Runtimes {
+    /// The runtimes, with plain LXC's containers at `lxcpath` (`None`: LXC's own default).
+    #[must_use]
+    pub fn new(lxcpath: Option<PathBuf>) -> Self {
+        Self { runtimes: vec![(Kind::Lxc, Box::new(Lxc::new(lxcpath)))], running: Mutex::default() }
+    }
+
+    /// Finds a container and enters it. `None` is the host itself; `base` is the directory of the manifest, for a relative `rootfs:`.
+    /// `before`: what was found last; it is returned again, `Arc` for `Arc`, if nothing has changed.
+    ///
+    /// # Errors
+    /// The container is not known, or may not be entered. A stopped one is no error.
+    pub async fn enter(&self, reference: Option<&ContainerRef>, base: &Path, before: Option<&Container>) -> Result<Container, Error> {
+        match reference {
+            None => directory(Path::new("/"), before),
+            Some(ContainerRef { runtime: Kind::Directory, rootfs: Some(rootfs), .. }) => directory(&base.join(rootfs), before),
+            Some(ContainerRef { runtime: Kind::Directory, .. }) => Err(Error::Failed("a `Directory` needs `rootfs:`".into())),
+            Some(reference) => match self.still_running(reference) {
+                Some(container) => Ok(container),
+                None => self.find(reference, before).await,
+            },
+        }
+    }
+
+    async fn find(&self, reference: &ContainerRef, before: Option<&Container>) -> Result<Container, Error> {
+        let Some(name) = &reference.name else {
+            return Err(Error::Failed("a container needs a `name:`".into()));
+        };
+        for _ in 0..ATTEMPTS {
+            let instance = self.inspect(reference, name).await?;
+            let Some(pid) = instance.init_pid else {
+                return stopped(name, &instance, before);
+            };
+            if let Some(before) = before.filter(|before| before.init.as_ref().is_some_and(|init| init.pid == pid && init.is_running())) {
+                return Ok(before.clone());
+            }
+            let container = match live(pid) {
+                Ok(container) => container,
+                // It has ended meanwhile.
+                Err(error) if ended(&error) => continue,
+                Err(error) => return Err(refused(name, pid, &error)),
+            };
+            // Between the answer and the look at the pid, init may have ended and the pid gone to somebody else: only a second
+            // answer, given while the process is held, proves that it is the container's.
+            if self.inspect(reference, name).await?.init_pid != Some(pid) {
+                continue;
+            }
+            if container.root.as_deref().is_some_and(is_of_host) {
+                return Err(Error::Failed(format!("the root of container `{name}` is the host's own `/`; it is not entered")));
+            }
+            self.remember(reference, &container);
+            return Ok(container);
+        }
+        Err(Error::Failed(format!("container `{name}` keeps restarting; it could not be entered")))
+    }
+
+    async fn inspect(&self, reference: &ContainerRef, name: &ContainerName) -> Result<Instance, Error> {
+        let mut unknown = None;
+        for (kind, runtime) in &self.runtimes {
+            if reference.runtime != Kind::Auto && reference.runtime != *kind {
+                continue;
+            }
+            match runtime.inspect(name, reference.path.as_deref()).await {
+                Err(error @ Error::NotFound(_)) => unknown = unknown.or(Some(error)),
+                known => return known,
+            }
+        }
+        Err(unknown.unwrap_or_else(|| Error::Failed(format!("runtime `{:?}` is not supported by this version", reference.runtime))))
+    }
+
+    fn still_running(&self, reference: &ContainerRef) -> Option<Container> {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = running.get(reference)?;
+        let (init, root) = (known.init.upgrade()?, known.root.upgrade()?);
+        let network = Some(known.network.clone());
+        init.is_running().then_some(Container { root: Some(root), init: Some(init), alive: true, network })
+    }
+
+    fn remember(&self, reference: &ContainerRef, container: &Container) {
+        let Container { root: Some(root), init: Some(init), network: Some(network), .. } = container else { return };
+        let known = Running { init: Arc::downgrade(init), root: Arc::downgrade(root), network: network.clone() };
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.retain(|_, known| known.init.strong_count() > 0);
+        running.insert(reference.clone(), known);
+    }
+}
+
+impl Default for Runtimes {
+    fn default() -> Self {
+        Self::new(None)
+    }
+}
+
+/// A directory of the host as a container that always runs.
+fn directory(path: &Path, before: Option<&Container>) -> Result<Container, Error> {
+    let root = open(path, before).map_err(|error| {
+        let message = format!("rootfs {}: {error}", path.display());
+        match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Error::NotFound(message),
+            io::ErrorKind::PermissionDenied => Error::PermissionDenied(message),
+            _ => Error::Failed(message),
+        }
+    })?;
+    Ok(Container { root: Some(root), init: None, alive: true, network: Some(Network::Host) })
+}
+
+/// A stopped container: its root on disk, if that can be had.
+fn stopped(name: &ContainerName, instance: &Instance, before: Option<&Container>) -> Result<Container, Error> {
+    let root = match instance.rootfs.as_deref().map(|path| open(path, before)) {
+        Some(Ok(root)) if is_of_host(&root) => {
+            return Err(Error::Failed(format!("the root of container `{name}` is the host's own `/`; it is not entered")));
+        }
+        Some(Ok(root)) => Some(root),
+        Some(Err(error)) if error.kind() == io::ErrorKind::PermissionDenied => {
+            return Err(Error::PermissionDenied(format!("the root of container `{name}` can't be entered: {error}")));
+        }
+        Some(Err(_)) | None => None,
+    };
+    Ok(Container { root, init: None, alive: false, network: None })
+}
+
+/// A running container, through its init.
+fn live(pid: u32) -> io::Result<Container> {
+    let init = Init::open(pid)?;
+    let (root, network) = init.enter()?;
+    Ok(Container { root: Some(Arc::new(root)), init: Some(Arc::new(init)), alive: true, network: Some(network) })
+}
+
+/// A directory of the host; the very root of `before` if it is the same directory.
+fn open(path: &Path, before: Option<&Container>) -> io::Result<Arc<Rootfs>> {
+    let root = Rootfs::open(path)?;
+    let known = before.filter(|before| before.init.is_none()).and_then(|before| before.root.as_ref());
+    Ok(known.filter(|known| is_same(known, &root)).cloned().unwrap_or_else(|| Arc::new(root)))
+}
+
+/// Before `pivot_root` a container's init still has the host's root, and a container without a root of its own always has.
+fn is_of_host(root: &Rootfs) -> bool {
+    // Where lxcproxy itself is in a container, with the host's pids, `/proc/1/root` is the host's.
+    ["/", "/proc/1/root"].iter().any(|path| Rootfs::open(Path::new(path)).is_ok_and(|host| is_same(&host, root)))
+}
+
+fn is_same(a: &Rootfs, b: &Rootfs) -> bool {
+    matches!((fstat(a), fstat(b)), (Ok(a), Ok(b)) if (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino))
+}
+
+/// `ENOENT` from /proc, `ESRCH` from the rest: there is no such process any more.
+fn ended(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(Errno::SRCH.raw_os_error())
+}
+
+fn refused(name: &ContainerName, pid: u32, error: &io::Error) -> Error {
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        let place = format!("the root of its init (pid {pid})");
+        return Error::PermissionDenied(format!("container `{name}`: {place} can't be entered; lxcproxy needs CAP_SYS_PTRACE"));
+    }
+    Error::Failed(format!("container `{name}`: its init (pid {pid}) can't be entered: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reference(runtime: Kind, rootfs: Option<&str>) -> ContainerRef {
+        ContainerRef { name: "web".parse().ok(), runtime, path: None, rootfs: rootfs.map(str::to_owned) }
+    }
+
+    fn root(container: &Container) -> &Arc<Rootfs> {
+        container.root.as_ref().unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_unchanged_directory_keeps_its_root_and_a_replaced_one_does_not() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("root")).unwrap();
+        let runtimes = Runtimes::new(None);
+        let reference = reference(Kind::Directory, Some("root"));
+        let first = runtimes.enter(Some(&reference), dir.path(), None).await.unwrap();
+        assert!(first.alive && matches!(first.network, Some(Network::Host)));
+        let second = runtimes.enter(Some(&reference), dir.path(), Some(&first)).await.unwrap();
+        assert!(Arc::ptr_eq(root(&first), root(&second)));
+        std::fs::rename(dir.path().join("root"), dir.path().join("old")).unwrap();
+        let gone = runtimes.enter(Some(&reference), dir.path(), Some(&second)).await.unwrap_err();
+        assert!(matches!(gone, Error::NotFound(_)), "{gone}");
+        std::fs::create_dir(dir.path().join("root")).unwrap();
+        let third = runtimes.enter(Some(&reference), dir.path(), Some(&second)).await.unwrap();
+        assert!(!Arc::ptr_eq(root(&second), root(&third)));
+    }
+
+    #[tokio::test]
+    async fn no_reference_is_the_host() {
+        let runtimes = Runtimes::new(None);
+        let host = runtimes.enter(None, Path::new("/nowhere"), None).await.unwrap();
+        assert!(host.alive && host.init.is_none());
+        assert!(is_of_host(root(&host)));
+    }
+
+    #[tokio::test]
+    async fn a_runtime_that_is_not_there_yet_is_refused_by_name() {
+        let runtimes = Runtimes::new(None);
+        for kind in [Kind::Incus, Kind::Lxd, Kind::Nspawn] {
+            let error = runtimes.enter(Some(&reference(kind, None)), Path::new("/"), None).await.unwrap_err();
+            assert!(matches!(&error, Error::Failed(text) if text.contains("not supported by this version")), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn entering_can_be_spawned() {
+        let runtimes = Arc::new(Runtimes::new(None));
+        let task = tokio::spawn(async move { runtimes.enter(None, Path::new("/"), None).await });
+        assert!(task.await.unwrap().is_ok());
+    }
+
+    #[test]
+    fn the_root_of_this_process_is_known_as_the_hosts() {
+        let container = live(std::process::id()).unwrap();
+        assert!(is_of_host(root(&container)));
+    }
+}
