@@ -6,3 +6,4 @@ pub mod api;
 pub mod container;
 pub mod dial;
 pub mod names;
+pub mod route;

@@ -1,0 +1,203 @@
+//! What one App became: everything that a request needs, built once, read by every thread.
+//!
+//! In: values that `compile` made. Out: plain fields. Never: a string that has still to be parsed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, StatusCode};
+
+use super::{Matcher, Template};
+use crate::container::init::Init;
+use crate::container::rootfs::Rootfs;
+use crate::dial::Address;
+use crate::names::{AppName, ContainerPath, HostPattern, SectionName};
+
+/// An App as it is served.
+#[derive(Debug)]
+pub struct CompiledApp {
+    /// The App's name; it stands in answers and logs.
+    pub name: AppName,
+    /// `metadata.generation` that this was made from.
+    pub generation: u64,
+    /// First seen, nanoseconds since the epoch: the older App wins a match that two have.
+    pub first_seen: u64,
+    /// Hosts that it answers for; empty: any.
+    pub hostnames: Vec<HostPattern>,
+    /// In the order of the manifest.
+    pub rules: Vec<Rule>,
+    /// In the order of the manifest; rules refer to them by index.
+    pub backends: Vec<Backend>,
+    /// Where files are resolved; `None` while the container has no root that can be entered.
+    pub root: Option<Arc<Rootfs>>,
+    /// The init of its container; `None`: it does not run, or there is nothing to run.
+    pub init: Option<Arc<Init>>,
+}
+
+/// Requests, and what is done with them.
+#[derive(Debug)]
+pub struct Rule {
+    /// The rule's name, or its index.
+    pub name: Box<str>,
+    /// Any of these has to match; never empty.
+    pub matches: Vec<Matcher>,
+    /// Changes, in this order.
+    pub filters: Vec<Filter>,
+    /// Files, tried before the backends.
+    pub files: Option<Files>,
+    /// Backends by weight; weights of 0 are left out.
+    pub backends: Vec<Share>,
+    /// `backendRefs` was written: without files and with no share left the answer is 500 (Gateway API).
+    pub has_backend_refs: bool,
+    /// How long things may take.
+    pub timeouts: Timeouts,
+    /// The largest request body in bytes; `None`: no limit.
+    pub body_limit: Option<u64>,
+}
+
+/// A backend's share of a rule's requests.
+#[derive(Debug)]
+pub struct Share {
+    /// Index in [`CompiledApp::backends`].
+    pub backend: usize,
+    /// At least 1.
+    pub weight: u32,
+    /// Changes for this backend only.
+    pub filters: Vec<Filter>,
+}
+
+/// How long things may take; `None`: no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// The whole transaction.
+    pub request: Option<Duration>,
+    /// Until the backend has accepted the connection.
+    pub connect: Option<Duration>,
+    /// Between two bytes from or to the backend.
+    pub idle: Option<Duration>,
+}
+
+/// What answers.
+#[derive(Debug)]
+pub struct Backend {
+    /// Its name in the manifest.
+    pub name: SectionName,
+    /// Where it is; `None` while its container does not run.
+    pub address: Option<Address>,
+    /// What is spoken with it.
+    pub protocol: Protocol,
+    /// Idle connections kept per thread.
+    pub keep: usize,
+}
+
+/// What is spoken with a backend.
+#[derive(Debug)]
+pub enum Protocol {
+    /// HTTP/1.1
+    Http(HttpSettings),
+    /// FastCGI
+    Fastcgi(FastcgiSettings),
+}
+
+/// How an HTTP backend is spoken to.
+#[derive(Debug)]
+pub struct HttpSettings {
+    /// The `Host` that it sees; `None`: the client's.
+    pub host: Option<HeaderValue>,
+}
+
+/// How a FastCGI backend is spoken to.
+#[derive(Debug)]
+pub struct FastcgiSettings {
+    /// Gives `DOCUMENT_ROOT` and `SCRIPT_FILENAME`, as the container sees them.
+    pub root: Option<ContainerPath>,
+    /// The script for a path that ends in `/`.
+    pub index: Option<Box<str>>,
+    /// Set or replaced, in this order.
+    pub params: Vec<(Box<str>, Template)>,
+}
+
+/// Files of the container.
+#[derive(Debug)]
+pub struct Files {
+    /// The document root as the container sees it, without a trailing `/` (empty for `/`).
+    pub root: Box<str>,
+    /// Names that answer for a directory.
+    pub index: Vec<Box<str>>,
+    /// Candidates, in this order.
+    pub candidates: Vec<Template>,
+    /// Extensions that are run.
+    pub scripts: Vec<Script>,
+    /// Whether names that start with a dot are served.
+    pub hidden: crate::api::v1::Hidden,
+    /// Which symbolic links are followed.
+    pub symlinks: crate::api::v1::Symlinks,
+    /// `Cache-Control` of files.
+    pub cache_control: Option<HeaderValue>,
+}
+
+/// An extension that is run.
+#[derive(Debug)]
+pub struct Script {
+    /// With its dot.
+    pub extension: Box<str>,
+    /// Index in [`CompiledApp::backends`].
+    pub backend: usize,
+}
+
+/// A change to request or response.
+#[derive(Debug)]
+pub enum Filter {
+    /// Fields of the request.
+    RequestHeaders(HeaderEdit),
+    /// Fields of the response.
+    ResponseHeaders(HeaderEdit),
+    /// The client is sent elsewhere.
+    Redirect(Redirect),
+    /// Host or path are replaced.
+    Rewrite(Rewrite),
+}
+
+/// Fields that are set, added, removed.
+#[derive(Debug, Default)]
+pub struct HeaderEdit {
+    /// Replace all of the same name.
+    pub set: Vec<(HeaderName, Template)>,
+    /// Added to those that are there.
+    pub add: Vec<(HeaderName, Template)>,
+    /// Taken away.
+    pub remove: Vec<HeaderName>,
+}
+
+/// The client is sent elsewhere.
+#[derive(Debug)]
+pub struct Redirect {
+    /// `http` or `https`; `None`: as the request.
+    pub scheme: Option<Box<str>>,
+    /// `None`: as the request.
+    pub hostname: Option<Box<str>>,
+    /// `None`: as the request.
+    pub port: Option<u16>,
+    /// `None`: as the request.
+    pub path: Option<PathEdit>,
+    /// 301, 302, 303, 307 or 308.
+    pub status: StatusCode,
+}
+
+/// Host or path are replaced.
+#[derive(Debug)]
+pub struct Rewrite {
+    /// The `Host` that the backend sees.
+    pub hostname: Option<HeaderValue>,
+    /// The path that files and backends see.
+    pub path: Option<PathEdit>,
+}
+
+/// A new path.
+#[derive(Debug)]
+pub enum PathEdit {
+    /// All of it.
+    Full(Box<str>),
+    /// The prefix that matched.
+    Prefix(Box<str>),
+}
