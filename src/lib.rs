@@ -7,3 +7,4 @@ pub mod container;
 pub mod dial;
 pub mod names;
 pub mod route;
+pub mod snapshot;

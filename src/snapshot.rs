@@ -1,0 +1,114 @@
+//! The hatch between the planes: one immutable picture of what is served, swapped whole.
+//!
+//! In: the control plane publishes. Out: the serving plane and the admin socket read. Never: a second `ArcSwap`, a lock, a partial change.
+
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Cache};
+use imbl::OrdMap;
+use tokio::sync::watch;
+
+use crate::api::v1::AppResource;
+use crate::route::Table;
+
+/// What is served, and what is said about it.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    /// Rises with every publication.
+    pub revision: u64,
+    /// The routes.
+    pub table: Table,
+    /// Every App with its status, by name. A manifest that belongs to no App has `name file` as its key, so that it comes after the App
+    /// whose name it wants.
+    pub apps: OrdMap<String, Arc<AppResource>>,
+}
+
+impl Snapshot {
+    /// What is shown under this name: the App that has it, then manifests that want it, or the one whose path it is.
+    pub fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a AppResource> {
+        // `!` is what follows the space of a key.
+        let keys = name.to_owned()..format!("{name}!");
+        self.apps.range(keys).map(|(_, app)| &**app).filter(move |app| app.metadata.name == name)
+    }
+}
+
+/// The one writer. Not `Clone`: there is one owner of the decision to swap.
+#[derive(Debug)]
+pub struct Publisher {
+    current: Arc<ArcSwap<Snapshot>>,
+    revision: watch::Sender<u64>,
+    /// Pictures that some thread may still hold. They are freed here, not on a serving thread.
+    retired: Vec<Arc<Snapshot>>,
+}
+
+/// A reader; clones are cheap.
+#[derive(Debug, Clone)]
+pub struct Reader {
+    current: Arc<ArcSwap<Snapshot>>,
+    revision: watch::Receiver<u64>,
+}
+
+/// A reader of one thread: a look costs no atomic read-modify-write.
+pub type Cached = Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>;
+
+/// The two ends, with an empty picture at revision 0 between them.
+#[must_use]
+pub fn channel() -> (Publisher, Reader) {
+    let current = Arc::new(ArcSwap::from_pointee(Snapshot::default()));
+    let (sender, receiver) = watch::channel(0);
+    (Publisher { current: current.clone(), revision: sender, retired: Vec::new() }, Reader { current, revision: receiver })
+}
+
+impl Publisher {
+    /// Swaps a new picture in and wakes the readers. Returns its revision.
+    pub fn publish(&mut self, table: Table, apps: OrdMap<String, Arc<AppResource>>) -> u64 {
+        let revision = *self.revision.borrow() + 1;
+        let old = self.current.swap(Arc::new(Snapshot { revision, table, apps }));
+        self.retired.push(old);
+        self.revision.send_replace(revision);
+        self.free_retired();
+        revision
+    }
+
+    /// Frees the pictures that nobody holds any more. Returns whether some are still held.
+    pub fn free_retired(&mut self) -> bool {
+        self.retired.retain(|old| Arc::strong_count(old) > 1);
+        !self.retired.is_empty()
+    }
+}
+
+impl Reader {
+    /// The picture of now.
+    #[must_use]
+    pub fn load(&self) -> Arc<Snapshot> {
+        self.current.load_full()
+    }
+
+    /// A reader for one thread.
+    #[must_use]
+    pub fn cached(&self) -> Cached {
+        Cache::new(self.current.clone())
+    }
+
+    /// Waits until a picture newer than `revision` is served, and returns its revision; `None`: the publisher is gone.
+    pub async fn newer_than(&mut self, revision: u64) -> Option<u64> {
+        self.revision.wait_for(|now| *now > revision).await.ok().map(|now| *now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cached_reader_sees_every_publication_and_lets_the_old_one_go() {
+        let (mut publisher, reader) = channel();
+        let mut cached = reader.cached();
+        assert_eq!(cached.load().revision, 0);
+        publisher.publish(Table::default(), OrdMap::new());
+        assert_eq!(publisher.retired.len(), 1, "the cached reader still holds revision 0");
+        assert_eq!(cached.load().revision, 1);
+        publisher.free_retired();
+        assert!(publisher.retired.is_empty());
+    }
+}
