@@ -8,3 +8,4 @@ pub mod dial;
 pub mod names;
 pub mod route;
 pub mod snapshot;
+pub mod source;

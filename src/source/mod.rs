@@ -1,0 +1,130 @@
+//! Where manifests come from: a place that changes at any time -> whole, settled listings of it.
+//!
+//! In: a place, today a directory. Out: [`Listing`]s. Never: a write to that place, a judgement of what a file says.
+
+#![allow(clippy::disallowed_methods, reason = "files of the host, by path, are what this room is for")]
+
+mod dir;
+mod hints;
+mod hold;
+mod links;
+mod look;
+mod read;
+mod walk;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+pub use dir::Dir;
+pub use read::MAX_FILE;
+
+/// A place that manifests come from. Level-triggered: a listing says what is there, not what happened.
+pub trait Source: Send {
+    /// Waits until a listing says something new, was asked for, or is half a minute old; the first one comes at once.
+    /// Cancel-safe: a call that is dropped loses nothing.
+    fn next(&mut self) -> impl Future<Output = Arc<Listing>> + Send;
+
+    /// A handle that asks for a listing, changed or not.
+    fn relist(&self) -> Relist;
+}
+
+/// Asks a [`Source`] to look again (SIGHUP).
+#[derive(Debug, Clone, Default)]
+pub struct Relist(Arc<Notify>);
+
+impl Relist {
+    /// The next listing comes without waiting for a change. Asking twice before it comes is asking once.
+    pub fn ask(&self) {
+        self.0.notify_one();
+    }
+
+    /// Waits until somebody asks.
+    async fn asked(&self) {
+        self.0.notified().await;
+    }
+}
+
+/// All manifests of a source, as of one moment.
+#[derive(Debug, Clone, Default)]
+pub struct Listing {
+    /// By path relative to the source, `/` between segments. Content that did not change is the same `Arc` as before.
+    pub files: BTreeMap<String, Arc<FileContent>>,
+    /// Why this is not all. `files` then holds what was known before as well.
+    pub problem: Option<Problem>,
+    /// Subdirectories that were not read, by relative path, and why.
+    pub unread: BTreeMap<String, String>,
+    /// Why there are no events and the source is polled instead; `None`: events come.
+    pub polling: Option<String>,
+}
+
+impl Listing {
+    /// The file is known to be gone: the place where it would be was read, and it is not there.
+    #[must_use]
+    pub fn lacks(&self, file: &str) -> bool {
+        self.problem.is_none() && !self.files.contains_key(file) && !below(&self.unread, file)
+    }
+
+    /// Whether the two say the same. Equal content has one `Arc`, so this is cheap.
+    fn same(&self, other: &Self) -> bool {
+        self.problem == other.problem
+            && self.unread == other.unread
+            && self.polling == other.polling
+            && self.files.len() == other.files.len()
+            && self.files.iter().zip(&other.files).all(|(a, b)| a.0 == b.0 && Arc::ptr_eq(a.1, b.1))
+    }
+}
+
+/// One file of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileContent {
+    /// What it holds; or why it could not be read, as the end of a sentence that starts with its name.
+    pub bytes: Result<Arc<[u8]>, String>,
+    /// Its absolute path on the host, as listed (not where a link leads); its parent is the base of a relative `rootfs`.
+    pub path: PathBuf,
+}
+
+/// Why a listing is not all that there is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// The directory is not there.
+    #[error("the manifest directory {0} does not exist")]
+    Missing(PathBuf),
+    /// The directory can't be read.
+    #[error("the manifest directory {0} cannot be read: {1}")]
+    Unreadable(PathBuf, String),
+    /// The directory holds more than is ever looked at.
+    #[error("the manifest directory {0} holds more than {1} entries; the rest is ignored")]
+    TooMany(PathBuf, usize),
+}
+
+/// One look at a directory as it stands, without waiting for writers: what `validate` checks.
+#[must_use]
+pub fn list(root: &Path) -> Listing {
+    let found = walk::walk(root, &BTreeMap::new());
+    let files = found.files.into_iter().map(|(name, seen)| (name, seen.content)).collect();
+    Listing { files, problem: found.problem, unread: found.unread, polling: None }
+}
+
+/// Whether the file is in one of these directories, at any depth.
+fn below(dirs: &BTreeMap<String, String>, file: &str) -> bool {
+    file.match_indices('/').any(|(cut, _)| dirs.contains_key(&file[..cut]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_lacking_only_where_the_listing_could_have_seen_it() {
+        let mut listing = Listing::default();
+        listing.unread.insert("a/b".into(), "permission denied".into());
+        assert!(listing.lacks("x.yaml") && listing.lacks("a/x.yaml") && listing.lacks("a/bc/x.yaml"));
+        assert!(!listing.lacks("a/b/x.yaml") && !listing.lacks("a/b/c/x.yaml"));
+        listing.problem = Some(Problem::Missing("/m".into()));
+        assert!(!listing.lacks("x.yaml"));
+    }
+}
