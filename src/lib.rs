@@ -5,6 +5,7 @@
 pub mod api;
 pub mod container;
 pub mod dial;
+pub mod manifest;
 pub mod names;
 pub mod route;
 pub mod snapshot;

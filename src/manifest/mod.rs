@@ -1,0 +1,208 @@
+//! Text of a manifest file -> typed objects, or every error at once.
+//!
+//! In: bytes and the file's name. Out: [`Parsed`]: per document an [`Object`] or its [`Error`]s, each with line and column.
+//! Never: I/O, a clock, a look at what the names refer to; a panic, whatever the bytes are.
+//!
+//! The stages: `yaml` reads a tree that keeps positions (`node`), `schema` judges its form, `explain` turns what the schema found into
+//! sentences, `semantics` checks what fields mean together. The last two run both, so that one look shows all there is to repair.
+
+mod explain;
+mod formats;
+mod nearest;
+mod node;
+mod report;
+mod schema;
+mod semantics;
+#[cfg(test)]
+mod tests;
+mod yaml;
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use self::node::{Cursor, Node};
+use self::report::Report;
+use crate::api::v1::{API_VERSION, App, Gateway};
+use crate::names::{AppName, shown};
+
+/// One thing that is wrong. `Display` is `file:line:column: field: what is wrong; hint`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Error {
+    /// The file, as the caller named it.
+    pub file: String,
+    /// Counted from 1.
+    pub line: u64,
+    /// Counted from 1, in characters.
+    pub column: u64,
+    /// The field, such as `spec.rules[0].matches[0].path.value`; empty for the document or file as a whole.
+    pub field: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// Nothing is wrong with it but that this version can't do it yet: the reason is `UnsupportedValue`, not `Invalid`.
+    pub unsupported: bool,
+}
+
+impl std::error::Error for Error {}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}: ", self.file, self.line, self.column)?;
+        if !self.field.is_empty() {
+            write!(f, "{}: ", self.field)?;
+        }
+        f.write_str(&self.message)?;
+        match &self.hint {
+            Some(hint) => write!(f, "; {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The kinds of objects there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub enum Kind {
+    /// `App`
+    App,
+    /// `Gateway`
+    Gateway,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// An object that passed every check of form.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Object {
+    /// `kind: App`
+    App(Arc<App>),
+    /// `kind: Gateway`
+    Gateway(Box<Gateway>),
+}
+
+/// One document of a file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Document {
+    /// Its kind, if that could be read, even when the rest is invalid.
+    pub kind: Option<Kind>,
+    /// `metadata.name`, if it could be read and is valid, even when the rest is invalid.
+    pub name: Option<String>,
+    /// Where it starts, counted from 1.
+    pub line: u64,
+    /// The object, or everything that is wrong with it, in the order of the text.
+    pub result: Result<Object, Vec<Error>>,
+}
+
+/// What a file holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parsed {
+    /// In the order of the text; empty if the file as a whole can't be read.
+    pub documents: Vec<Document>,
+    /// Of the file as a whole: size, encoding, YAML syntax, emptiness.
+    pub errors: Vec<Error>,
+}
+
+impl Parsed {
+    /// Everything that is wrong, first the file's, then each document's.
+    pub fn errors(&self) -> impl Iterator<Item = &Error> {
+        self.errors.iter().chain(self.documents.iter().filter_map(|document| document.result.as_ref().err()).flatten())
+    }
+}
+
+/// Reads a file's text. One bad document does not spoil the others; bad YAML spoils the file.
+#[must_use]
+pub fn parse(file: &str, text: &[u8]) -> Parsed {
+    match yaml::read(file, text) {
+        Ok(nodes) => Parsed { documents: nodes.iter().map(|node| document(file, node)).collect(), errors: Vec::new() },
+        Err(errors) => Parsed { documents: Vec::new(), errors },
+    }
+}
+
+/// The JSON Schema (draft 2020-12) of a kind, generated from the types in [`crate::api::v1`].
+#[must_use]
+pub fn schema(kind: Kind) -> serde_json::Value {
+    schema::generate(kind)
+}
+
+fn document(file: &str, node: &Node) -> Document {
+    let root = Cursor::root(node);
+    let mut report = Report::new(file);
+    report_duplicates(&root, &mut report);
+    let kind = kind_of(&root, &mut report);
+    let name = root.get("metadata").and_then(|metadata| metadata.get("name")?.text()).filter(|name| name.parse::<AppName>().is_ok());
+    let object = kind.and_then(|kind| object(kind, &root, &mut report));
+    let result = match object {
+        Some(object) if report.is_empty() => Ok(object),
+        _ => Err(report.into_errors()),
+    };
+    Document { kind, name: name.map(str::to_owned), line: node.line, result }
+}
+
+fn object(kind: Kind, root: &Cursor<'_>, report: &mut Report<'_>) -> Option<Object> {
+    let value = root.node.to_value();
+    let form = schema::of(kind);
+    if !form.validator.is_valid(&value) {
+        explain::explain(form, &value, root, report);
+    }
+    semantics::check(kind, root, report);
+    if !report.is_empty() {
+        return None;
+    }
+    let object = match kind {
+        Kind::App => serde_json::from_value(value).map(|app| Object::App(Arc::new(app))),
+        Kind::Gateway => serde_json::from_value(value).map(|gateway| Object::Gateway(Box::new(gateway))),
+    };
+    // The schema is generated from the types, so that this is unreachable; if they ever differ, it is an error like any other.
+    object.map_err(|error| report.object(root, format!("can't be read: {error}"), None)).ok()
+}
+
+/// Every field that is written twice in one object.
+fn report_duplicates(at: &Cursor<'_>, report: &mut Report<'_>) {
+    for (first, again) in at.duplicates() {
+        let line = first.key.0;
+        report.repeated(
+            &again,
+            format!("duplicate field `{}`", shown(again.name())),
+            Some(format!("it is written on line {line} already")),
+        );
+    }
+    for child in at.children() {
+        report_duplicates(&child, report);
+    }
+}
+
+/// `apiVersion` and `kind`: without them nothing else can be judged, so that they are the one error if they are not known.
+fn kind_of(root: &Cursor<'_>, report: &mut Report<'_>) -> Option<Kind> {
+    if !root.is_map() {
+        let message = format!("expected an object with `apiVersion`, `kind`, `metadata` and `spec`, found {}", root.node.describe());
+        report.value(root, message, None);
+        return None;
+    }
+    if let Some(version) = root.get("apiVersion")
+        && version.text() != Some(API_VERSION)
+    {
+        let found = version.text().map_or_else(|| version.node.describe(), |text| format!("`{}`", shown(text)));
+        report.value(&version, format!("unknown version {found}"), Some(format!("the known one is `{API_VERSION}`")));
+        return None;
+    }
+    let Some(kind) = root.get("kind") else {
+        report.object(root, "missing field `kind`", Some("it is `App` or `Gateway`".to_owned()));
+        return None;
+    };
+    match kind.text() {
+        Some("App") => Some(Kind::App),
+        Some("Gateway") => Some(Kind::Gateway),
+        other => {
+            let found = other.map_or_else(|| kind.node.describe(), |text| format!("`{}`", shown(text)));
+            report.value(&kind, format!("unknown kind {found}"), Some("the known ones are `App` and `Gateway`".to_owned()));
+            None
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! `spec` of an App: the container, and names that have to differ.
+//!
+//! In: the tree of `spec`. Out: entries of a [`Report`]. Never: a look at whether the container is there.
+
+use super::backends::{self, Backends};
+use super::{rules, texts, unique};
+use crate::manifest::node::Cursor;
+use crate::manifest::report::Report;
+use crate::names::HostPattern;
+
+pub(super) fn check(spec: &Cursor<'_>, report: &mut Report<'_>) {
+    if let Some(container) = spec.get("container") {
+        check_container(&container, report);
+    }
+    let parents = spec.items_of("parentRefs");
+    unique(parents.into_iter().filter_map(|parent| Some((parent_key(&parent)?, parent))), "parent", report);
+    let hosts = spec.items_of("hostnames");
+    let canonical = |host: &Cursor<'_>| Some(host.text()?.parse::<HostPattern>().ok()?.to_string());
+    unique(hosts.into_iter().filter_map(|host| Some((canonical(&host)?, host))), "hostname", report);
+
+    let list = spec.items_of("backends");
+    unique(texts(&list, "name"), "backend", report);
+    for backend in &list {
+        backends::check(backend, report);
+    }
+
+    let rules = spec.items_of("rules");
+    unique(texts(&rules, "name"), "rule", report);
+    let known = Backends::of(&list);
+    for rule in &rules {
+        rules::check(rule, &known, report);
+    }
+}
+
+/// What tells two parents apart: Gateway, listener, port.
+fn parent_key(parent: &Cursor<'_>) -> Option<String> {
+    let mut key = parent.text_of("name")?.to_owned();
+    for (mark, field) in [('/', "sectionName"), (':', "port")] {
+        if let Some(part) = parent.get(field) {
+            key.push(mark);
+            key.push_str(&part.node.to_value().to_string().replace('"', ""));
+        }
+    }
+    Some(key)
+}
+
+fn check_container(container: &Cursor<'_>, report: &mut Report<'_>) {
+    if !container.is_map() {
+        return;
+    }
+    let runtime = container.get("runtime");
+    let named = runtime.as_ref().and_then(Cursor::text).unwrap_or("Auto");
+    if named == "Directory" {
+        if container.get("rootfs").is_none() {
+            report.lacks(
+                container,
+                "missing field `rootfs`".to_owned(),
+                Some("runtime `Directory` needs it: a path of the host".to_owned()),
+            );
+        }
+        if let Some(path) = container.get("path") {
+            let hint = "the directory itself is `rootfs`".to_owned();
+            report.key(&path, "`path` has no meaning for runtime `Directory`", Some(hint));
+        }
+        return;
+    }
+    if let Some(runtime) = runtime.filter(|_| matches!(named, "Incus" | "LXD" | "Nspawn")) {
+        report.unsupported(&runtime, Some("the runtimes it knows are `Auto`, `LXC` and `Directory`".to_owned()));
+    }
+    if let Some(rootfs) = container.get("rootfs") {
+        let hint = "add `runtime: Directory`, or leave `rootfs` out".to_owned();
+        report.key(&rootfs, "`rootfs` is for runtime `Directory` only", Some(hint));
+    } else if container.get("name").is_none() {
+        report.lacks(container, "missing field `name`", Some("the container's name, as its runtime knows it".to_owned()));
+    }
+    if let Some(path) = container.get("path")
+        && path.text().is_some_and(|text| !text.starts_with('/'))
+    {
+        report.value(&path, "the path is not absolute", Some("start it with `/`".to_owned()));
+    }
+}

@@ -1,0 +1,73 @@
+//! `spec.rules`: what a rule refers to, and what its parts mean for each other.
+//!
+//! In: a rule's tree and the backends. Out: entries of a [`Report`]. Never: a comparison with rules of another App.
+
+use super::backends::Backends;
+use super::filters::{self, Place};
+use super::{matches, texts, unique};
+use crate::manifest::node::{Cursor, Data};
+use crate::manifest::report::Report;
+use crate::names::shown;
+
+pub(super) fn check(rule: &Cursor<'_>, backends: &Backends<'_>, report: &mut Report<'_>) {
+    let route_matches = rule.items_of("matches");
+    for route_match in &route_matches {
+        matches::check(route_match, report);
+    }
+    let prefixes_only = route_matches.iter().all(matches::is_prefix);
+
+    let filters = rule.items_of("filters");
+    filters::check(&filters, Place { in_rule: true, prefixes_only }, backends, report);
+    let redirects = filters.iter().any(|filter| filter.text_of("type") == Some("RequestRedirect"));
+    for field in ["backendRefs", "files"] {
+        if let Some(unreached) = rule.get(field).filter(|_| redirects) {
+            let message = "a rule with `RequestRedirect` answers by itself, and never comes here";
+            report.key(&unreached, message, Some(format!("remove `{field}`, or the filter")));
+        }
+    }
+
+    if let Some(files) = rule.get("files") {
+        check_files(&files, backends, report);
+    }
+    for reference in rule.items_of("backendRefs") {
+        if let Some(name) = reference.get("name") {
+            backends.find(&name, report);
+        }
+        let filters = reference.items_of("filters");
+        filters::check(&filters, Place { in_rule: false, prefixes_only }, backends, report);
+    }
+    for field in ["retry", "sessionPersistence"] {
+        if let Some(later) = rule.get(field) {
+            report.unsupported(&later, Some("leave it out".to_owned()));
+        }
+    }
+}
+
+fn check_files(files: &Cursor<'_>, backends: &Backends<'_>, report: &mut Report<'_>) {
+    for candidate in files.items_of("try") {
+        check_candidate(&candidate, report);
+    }
+    let scripts = files.items_of("scripts");
+    unique(texts(&scripts, "extension"), "extension", report);
+    for reference in scripts.iter().filter_map(|script| script.get("backend")) {
+        let Some(backend) = backends.find(&reference, report) else { continue };
+        if backend.get("http").is_some() && backend.get("fastcgi").is_none() {
+            let message = format!("backend `{}` speaks `http`", shown(reference.text().unwrap_or_default()));
+            report.value(&reference, message, Some("scripts need a `fastcgi` backend".to_owned()));
+        }
+    }
+    if let Some(siblings) = files.get("precompressed").filter(|list| !matches!(&list.node.data, Data::List(items) if items.is_empty())) {
+        report.unsupported(&siblings, Some("leave it out".to_owned()));
+    }
+}
+
+fn check_candidate(candidate: &Cursor<'_>, report: &mut Report<'_>) {
+    let Some(text) = candidate.text() else { return };
+    if !text.starts_with('/') && !text.starts_with("{path}") {
+        let message = format!("`{}` does not start with `/` or `{{path}}`", shown(text));
+        report.value(candidate, message, Some("a candidate is a path below `root`".to_owned()));
+    } else if text.split('/').any(|segment| matches!(segment, "." | "..")) || text.chars().any(char::is_control) {
+        let message = format!("`{}` holds a `.` or `..` segment, or a control character", shown(text));
+        report.value(candidate, message, Some("write the path without it".to_owned()));
+    }
+}
