@@ -10,3 +10,4 @@ pub mod names;
 pub mod route;
 pub mod snapshot;
 pub mod source;
+pub mod state;
