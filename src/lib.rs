@@ -7,6 +7,7 @@ pub mod container;
 pub mod dial;
 pub mod manifest;
 pub mod names;
+pub mod resolve;
 pub mod route;
 pub mod snapshot;
 pub mod source;

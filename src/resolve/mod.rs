@@ -1,0 +1,132 @@
+//! An App as written -> the App with what it refers to: container, sockets, roots.
+//!
+//! In: a valid App, the runtimes. Out: [`ResolvedApp`], each missing reference with its reason. Never: a decision what to serve.
+
+mod probe;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::api::v1::{App, Reason};
+use crate::container::{self, Container, Runtimes};
+use crate::dial::Address;
+use crate::names::{ContainerPath, SectionName};
+
+/// An App and what it refers to, as it was found.
+#[derive(Debug, Clone)]
+pub struct ResolvedApp {
+    /// As written.
+    pub app: Arc<App>,
+    /// The directory of its manifest: a relative `rootfs:` starts here.
+    pub base: PathBuf,
+    /// Its container, if it could be entered.
+    pub container: Option<Container>,
+    /// One per `spec.backends`; `None`: it can't be there while the container does not run.
+    pub addresses: Vec<Option<Address>>,
+    /// References that are not there.
+    pub missing: Vec<Missing>,
+    /// How many references there are in all.
+    pub references: usize,
+}
+
+/// A reference that is not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// What.
+    pub reference: Reference,
+    /// Why, in one word.
+    pub reason: Reason,
+    /// Why, in a sentence.
+    pub message: String,
+}
+
+/// What an App refers to outside of its manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Reference {
+    /// A backend, by name.
+    Backend(SectionName),
+    /// A document root.
+    Root(ContainerPath),
+}
+
+impl ResolvedApp {
+    /// Looks at everything that the App refers to. `before`: an earlier result, whose handles are used again where nothing changed.
+    pub async fn look(app: Arc<App>, base: PathBuf, runtimes: &Runtimes, before: Option<&Self>) -> Self {
+        let before = before.and_then(|before| before.container.as_ref());
+        match runtimes.enter(app.spec.container.as_ref(), &base, before).await {
+            Ok(container) => Self::inside(app, base, container).await,
+            Err(error) => Self::without_container(app, base, &error),
+        }
+    }
+
+    async fn inside(app: Arc<App>, base: PathBuf, container: Container) -> Self {
+        let mut missing = Vec::new();
+        let mut addresses = Vec::new();
+        for backend in &app.spec.backends {
+            let address = probe::address(backend, &container);
+            if let Some((reason, message)) = probe::backend(backend, address.as_ref(), &container).await {
+                missing.push(Missing { reference: Reference::Backend(backend.name.clone()), reason, message });
+            }
+            addresses.push(address);
+        }
+        let roots = roots(&app);
+        for root in &roots {
+            if let Some((reason, message)) = probe::root(root, &container) {
+                missing.push(Missing { reference: Reference::Root(root.clone()), reason, message });
+            }
+        }
+        let references = app.spec.backends.len() + roots.len();
+        Self { app, base, container: Some(container), addresses, missing, references }
+    }
+
+    /// What there is without looking: for building an App before anything is known about its surroundings.
+    #[must_use]
+    pub fn unseen(app: Arc<App>, base: PathBuf) -> Self {
+        Self::without_container(app, base, &container::Error::Failed("not looked at yet".to_owned()))
+    }
+
+    /// Without its container only what the host itself can reach is there.
+    fn without_container(app: Arc<App>, base: PathBuf, error: &container::Error) -> Self {
+        let reason = match error {
+            container::Error::NotFound(_) | container::Error::Failed(_) => Reason::ContainerNotFound,
+            container::Error::PermissionDenied(_) => Reason::PermissionDenied,
+        };
+        let message = error.to_string();
+        let backends = app.spec.backends.iter().map(|backend| Reference::Backend(backend.name.clone()));
+        let roots = roots(&app).into_iter().map(Reference::Root);
+        let missing: Vec<_> = backends.chain(roots).map(|reference| Missing { reference, reason, message: message.clone() }).collect();
+        let addresses = app.spec.backends.iter().map(probe::tcp_address).collect();
+        Self { references: missing.len(), app, base, container: None, addresses, missing }
+    }
+
+    /// Paths whose directories are worth a watch.
+    #[must_use]
+    pub fn watched_paths(&self) -> Vec<ContainerPath> {
+        self.app.spec.backends.iter().filter_map(probe::unix_path).cloned().chain(roots(&self.app)).collect()
+    }
+
+    /// Whether a request would be answered in the same way by both: the same App, the same handles.
+    #[must_use]
+    pub fn routes_like(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.app, &other.app)
+            && match (&self.container, &other.container) {
+                (None, None) => true,
+                (Some(one), Some(two)) => one.is_same(two),
+                _ => false,
+            }
+    }
+}
+
+/// The document roots of the rules, each once.
+fn roots(app: &App) -> Vec<ContainerPath> {
+    let mut roots: Vec<_> = app.spec.rules.iter().filter_map(|rule| rule.files.as_ref()).map(|files| files.root.clone()).collect();
+    roots.sort_unstable();
+    roots.dedup();
+    roots
+}
+
+/// The directory that a manifest's relative paths start from.
+#[must_use]
+pub fn base_of(file: &Path) -> PathBuf {
+    file.parent().map_or_else(|| PathBuf::from("/"), Path::to_path_buf)
+}
