@@ -1,0 +1,141 @@
+//! A resolved App -> the object that requests meet (pure).
+//!
+//! In: [`ResolvedApp`] and its identity. Out: [`CompiledApp`], every expression compiled, every name looked up. Never: a look at another App.
+
+mod filter;
+mod matches;
+
+use std::collections::HashMap;
+
+use http::HeaderValue;
+
+use crate::api::v1;
+use crate::dial::Address;
+use crate::names::{AppName, SectionName};
+use crate::resolve::ResolvedApp;
+use crate::route::{Backend, CompiledApp, FastcgiSettings, Files, HttpSettings, Protocol, Rule, Script, Share, Template, Timeouts};
+
+/// Idle connections that are kept to an HTTP backend, per thread.
+const KEPT_HTTP_CONNECTIONS: usize = 32;
+
+/// Why an App can't be built. The manifest's checks find these first, with line and column.
+#[derive(Debug, thiserror::Error)]
+#[error("{field}: {message}")]
+pub struct Error {
+    /// The field, from `spec` on.
+    pub field: String,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+/// Who an App is, beside what it says.
+#[derive(Debug, Clone, Copy)]
+pub struct Identity<'a> {
+    /// The name that it has.
+    pub name: &'a AppName,
+    /// The generation that this is.
+    pub generation: u64,
+    /// First seen, nanoseconds since the epoch.
+    pub first_seen: u64,
+}
+
+/// Builds the App.
+///
+/// # Errors
+/// [`Error`] for the first field that can't be built.
+pub fn compile(resolved: &ResolvedApp, identity: Identity<'_>) -> Result<CompiledApp, Error> {
+    let spec = &resolved.app.spec;
+    let names: HashMap<&SectionName, usize> = spec.backends.iter().enumerate().map(|(index, backend)| (&backend.name, index)).collect();
+    let addresses = resolved.addresses.iter().cloned();
+    Ok(CompiledApp {
+        name: identity.name.clone(),
+        generation: identity.generation,
+        first_seen: identity.first_seen,
+        hostnames: spec.hostnames.clone(),
+        rules: spec.rules.iter().enumerate().map(|(index, rule)| compile_rule(index, rule, &names)).collect::<Result<_, _>>()?,
+        backends: spec
+            .backends
+            .iter()
+            .zip(addresses)
+            .map(|(backend, address)| compile_backend(backend, address))
+            .collect::<Result<_, _>>()?,
+        root: resolved.container.as_ref().and_then(|container| container.root.clone()),
+        init: resolved.container.as_ref().and_then(|container| container.init.clone()),
+    })
+}
+
+fn compile_rule(index: usize, rule: &v1::Rule, names: &HashMap<&SectionName, usize>) -> Result<Rule, Error> {
+    let field = format!("spec.rules[{index}]");
+    let shares = rule.backend_refs.iter().filter(|backend| backend.weight > 0).map(|backend| {
+        let found = find(names, &backend.name, &field)?;
+        Ok(Share { backend: found, weight: backend.weight, filters: filter::compile(&backend.filters, &field)? })
+    });
+    let limit = |duration: v1::Duration| duration.limit();
+    Ok(Rule {
+        name: rule.name.as_ref().map_or_else(|| index.to_string(), ToString::to_string).into(),
+        matches: rule.matches.iter().map(|matcher| matches::compile(matcher, &field)).collect::<Result<_, _>>()?,
+        filters: filter::compile(&rule.filters, &field)?,
+        files: rule.files.as_ref().map(|files| compile_files(files, names, &field)).transpose()?,
+        backends: shares.collect::<Result<_, Error>>()?,
+        has_backend_refs: !rule.backend_refs.is_empty(),
+        timeouts: Timeouts {
+            request: limit(rule.timeouts.request),
+            connect: limit(rule.timeouts.backend_connect),
+            idle: limit(rule.timeouts.backend_read),
+        },
+        body_limit: rule.limits.request_body.limit(),
+    })
+}
+
+fn compile_files(files: &v1::Files, names: &HashMap<&SectionName, usize>, field: &str) -> Result<Files, Error> {
+    let scripts = files
+        .scripts
+        .iter()
+        .map(|script| Ok(Script { extension: script.extension.as_str().into(), backend: find(names, &script.backend, field)? }));
+    Ok(Files {
+        root: files.root.as_str().trim_end_matches('/').into(),
+        index: files.index.iter().map(|name| name.as_str().into()).collect(),
+        candidates: files.try_.iter().map(|text| template(text, field)).collect::<Result<_, _>>()?,
+        scripts: scripts.collect::<Result<_, Error>>()?,
+        hidden: files.hidden,
+        symlinks: files.symlinks,
+        cache_control: files.cache_control.as_deref().map(|value| header_value(value, field)).transpose()?,
+    })
+}
+
+fn compile_backend(backend: &v1::Backend, address: Option<Address>) -> Result<Backend, Error> {
+    let field = format!("spec.backends.{}", backend.name);
+    let (protocol, keep) = match (&backend.http, &backend.fastcgi) {
+        (Some(http), _) => {
+            let host = (http.host != "Preserve").then(|| header_value(&http.host, &field)).transpose()?;
+            (Protocol::Http(HttpSettings { host }), KEPT_HTTP_CONNECTIONS)
+        }
+        (None, Some(fastcgi)) => {
+            let params = fastcgi.params.iter().map(|param| Ok((param.name.as_str().into(), template(&param.value, &field)?)));
+            let settings = FastcgiSettings {
+                root: fastcgi.root.clone(),
+                index: fastcgi.index.as_deref().map(Into::into),
+                params: params.collect::<Result<_, Error>>()?,
+            };
+            (Protocol::Fastcgi(settings), fastcgi.keep_connections as usize)
+        }
+        (None, None) => return Err(error(&field, "neither `http` nor `fastcgi` is set")),
+    };
+    Ok(Backend { name: backend.name.clone(), address, protocol, keep })
+}
+
+fn find(names: &HashMap<&SectionName, usize>, name: &SectionName, field: &str) -> Result<usize, Error> {
+    names.get(name).copied().ok_or_else(|| error(field, format!("there is no backend `{name}`")))
+}
+
+fn template(text: &str, field: &str) -> Result<Template, Error> {
+    Template::parse(text).map_err(|cause| error(field, cause.to_string()))
+}
+
+fn header_value(text: &str, field: &str) -> Result<HeaderValue, Error> {
+    HeaderValue::from_str(text).map_err(|_| error(field, format!("`{}` is not a header value", text.escape_debug())))
+}
+
+fn error(field: &str, message: impl Into<String>) -> Error {
+    Error { field: field.to_owned(), message: message.into() }
+}
