@@ -8,6 +8,7 @@ pub mod container;
 pub mod dial;
 pub mod manifest;
 pub mod names;
+pub mod reconcile;
 pub mod resolve;
 pub mod route;
 pub mod snapshot;

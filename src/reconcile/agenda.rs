@@ -1,0 +1,135 @@
+//! Which Apps are looked at next, which later, and which are being looked at.
+//!
+//! In: names, times, jobs. Out: what was seen. Never: two looks at one App at a time; more than a bounded number in all.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::Instant;
+
+use super::entry::{Job, Seen};
+use crate::container::Runtimes;
+use crate::names::AppName;
+
+/// Looks that run at the same time.
+const LOOKS_AT_ONCE: usize = 64;
+
+/// The order of the day.
+#[derive(Debug)]
+pub(super) struct Agenda {
+    runtimes: Arc<Runtimes>,
+    now: BTreeSet<AppName>,
+    later: BTreeSet<(Instant, AppName)>,
+    when: HashMap<AppName, Instant>,
+    looks: JoinSet<Seen>,
+    looking: HashMap<Id, AppName>,
+    /// Asked for again while a look was under way.
+    again: BTreeSet<AppName>,
+}
+
+impl Agenda {
+    pub(super) fn new(runtimes: Arc<Runtimes>) -> Self {
+        Self {
+            runtimes,
+            now: BTreeSet::new(),
+            later: BTreeSet::new(),
+            when: HashMap::new(),
+            looks: JoinSet::new(),
+            looking: HashMap::new(),
+            again: BTreeSet::new(),
+        }
+    }
+
+    /// Looks at an App as soon as there is room.
+    pub(super) fn soon(&mut self, name: AppName) {
+        self.cancel(&name);
+        self.now.insert(name);
+    }
+
+    /// Looks at an App at a time, unless something asks for it earlier.
+    pub(super) fn later(&mut self, name: AppName, when: Instant) {
+        self.cancel(&name);
+        self.later.insert((when, name.clone()));
+        self.when.insert(name, when);
+    }
+
+    /// Does not look at an App any more.
+    pub(super) fn forget(&mut self, name: &AppName) {
+        self.cancel(name);
+        self.now.remove(name);
+        self.again.remove(name);
+    }
+
+    fn cancel(&mut self, name: &AppName) {
+        if let Some(when) = self.when.remove(name) {
+            self.later.remove(&(when, name.clone()));
+        }
+    }
+
+    /// When the next App is due.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.later.first().map(|(when, _)| *when)
+    }
+
+    /// Whether nothing is under way or waits for room.
+    pub(super) fn is_idle(&self) -> bool {
+        self.now.is_empty() && self.looks.is_empty()
+    }
+
+    /// Starts what is due. `job`: what there is to do for an App; `None` if it is gone.
+    pub(super) fn start(&mut self, mut job: impl FnMut(&AppName) -> Option<Job>) {
+        while let Some((when, name)) = self.later.first().cloned()
+            && when <= Instant::now()
+        {
+            self.soon(name);
+        }
+        while self.looks.len() < LOOKS_AT_ONCE
+            && let Some(name) = self.now.pop_first()
+        {
+            if self.looking.values().any(|busy| *busy == name) {
+                self.again.insert(name);
+                continue;
+            }
+            let Some(job) = job(&name) else { continue };
+            let runtimes = self.runtimes.clone();
+            let task = self.looks.spawn(async move { job.run(&runtimes).await });
+            self.looking.insert(task.id(), name);
+        }
+    }
+
+    /// The next look that has ended; never, if none is under way. `None` in it: the look has failed.
+    pub(super) async fn seen(&mut self) -> (AppName, Option<Seen>) {
+        loop {
+            let Some(result) = self.looks.join_next_with_id().await else { std::future::pending().await };
+            if let Some(seen) = self.ended(result) {
+                return seen;
+            }
+        }
+    }
+
+    /// A look that has ended already.
+    pub(super) fn seen_already(&mut self) -> Option<(AppName, Option<Seen>)> {
+        loop {
+            let result = self.looks.try_join_next_with_id()?;
+            if let Some(seen) = self.ended(result) {
+                return Some(seen);
+            }
+        }
+    }
+
+    fn ended(&mut self, result: Result<(Id, Seen), JoinError>) -> Option<(AppName, Option<Seen>)> {
+        let (id, seen) = match result {
+            Ok((id, seen)) => (id, Some(seen)),
+            Err(error) => {
+                tracing::error!("a look has failed: {error}");
+                (error.id(), None)
+            }
+        };
+        let name = self.looking.remove(&id)?;
+        if self.again.remove(&name) {
+            self.now.insert(name.clone());
+        }
+        Some((name, seen))
+    }
+}

@@ -1,0 +1,284 @@
+//! One App over time: its identity, the newest valid generation, the served one, and what was last said about it.
+//!
+//! In: what each listing says, what each look finds. Out: jobs, routes, resources. Never: another App.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::desired::{Desired, Refusal};
+use super::step::{Claim, Decision, Found, Serving, Wanted, step};
+use crate::api::v1::{App, ContainerRef};
+use crate::compile::{self, Identity};
+use crate::container::Container;
+use crate::names::ContainerPath;
+use crate::resolve::ResolvedApp;
+use crate::route::CompiledApp;
+use crate::state::{Good, Record};
+
+/// The wait before a missing reference is looked at again: from 5 ms, doubling, to 30 s.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// One App.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// Identifies it to the watcher.
+    pub(super) key: u64,
+    /// What is kept on disk.
+    pub(super) record: Record,
+    /// The newest valid generation; its number is `record.generation`.
+    newest: Option<Newest>,
+    /// Set while the manifest is refused.
+    refusal: Option<Refusal>,
+    /// What is served.
+    pub(super) served: Option<Served>,
+    /// What is said about it, without times.
+    pub(super) claims: Vec<Claim>,
+    /// What the watcher was told last, for what is served and for what waits.
+    watching: [Option<(Container, Vec<ContainerPath>)>; 2],
+    pause: Duration,
+}
+
+#[derive(Debug)]
+struct Newest {
+    app: Arc<App>,
+    base: PathBuf,
+    resolved: Option<ResolvedApp>,
+}
+
+/// A generation that is served.
+#[derive(Debug)]
+pub(super) struct Served {
+    pub(super) generation: u64,
+    pub(super) resolved: ResolvedApp,
+    /// The routes of the table are those of `resolved`.
+    compiled: bool,
+}
+
+/// What is to be watched under a key from now on.
+#[derive(Debug)]
+pub(super) struct Rewatch {
+    pub(super) key: u64,
+    /// The container whose start matters.
+    pub(super) reference: Option<ContainerRef>,
+    /// The container as it is, and the paths in it.
+    pub(super) watch: Option<(Container, Vec<ContainerPath>)>,
+}
+
+/// What a look has to look at.
+#[derive(Debug)]
+pub(super) struct Job {
+    newest: Option<(Arc<App>, PathBuf, Option<ResolvedApp>)>,
+    served: Option<ResolvedApp>,
+}
+
+/// What a look found.
+#[derive(Debug)]
+pub(super) struct Seen {
+    newest: Option<ResolvedApp>,
+    served: Option<ResolvedApp>,
+}
+
+impl Job {
+    /// Looks.
+    pub(super) async fn run(self, runtimes: &crate::container::Runtimes) -> Seen {
+        let newest = match self.newest {
+            Some((app, base, before)) => Some(ResolvedApp::look(app, base, runtimes, before.as_ref()).await),
+            None => None,
+        };
+        let served = match self.served {
+            Some(before) => Some(ResolvedApp::look(before.app.clone(), before.base.clone(), runtimes, Some(&before)).await),
+            None => None,
+        };
+        Seen { newest, served }
+    }
+}
+
+impl Entry {
+    pub(super) fn new(key: u64, record: Record) -> Self {
+        Self { key, record, newest: None, refusal: None, served: None, claims: Vec::new(), watching: [None, None], pause: FIRST_PAUSE }
+    }
+
+    /// An App of an earlier run: its last good generation is what is served until its manifest has been read.
+    pub(super) fn restored(key: u64, record: Record) -> Self {
+        let served = record.good.as_ref().map(|good| Served {
+            generation: good.generation,
+            resolved: ResolvedApp::unseen(Arc::new(good.app.clone()), good.base.clone()),
+            compiled: false,
+        });
+        Self { served, ..Self::new(key, record) }
+    }
+
+    /// Takes what a listing says. Returns whether that is news.
+    pub(super) fn want(&mut self, desired: Desired) -> bool {
+        self.record.file = desired.file;
+        let app = match desired.app {
+            Err(refusal) => {
+                let news = self.refusal.as_ref() != Some(&refusal) || self.newest.is_some();
+                (self.newest, self.refusal) = (None, Some(refusal));
+                return news;
+            }
+            Ok(app) => app,
+        };
+        let unchanged = self.newest.as_ref().is_some_and(|newest| Arc::ptr_eq(&newest.app, &app) && newest.base == desired.base);
+        if unchanged {
+            return false;
+        }
+        if let Err(refusal) = self.acceptable(&app, &desired.base) {
+            return self.want(Desired { file: self.record.file.clone(), base: desired.base, app: Err(refusal) });
+        }
+        if self.record.spec() != Some(&app.spec) {
+            self.record.generation += 1;
+            self.record.newer = Some(app.spec.clone());
+        }
+        // The served generation again, perhaps with other labels: its handles are good for it.
+        let same =
+            self.served.as_mut().filter(|served| served.generation == self.record.generation && served.resolved.base == desired.base);
+        let resolved = same.map(|served| {
+            served.resolved.app = app.clone();
+            served.resolved.clone()
+        });
+        (self.newest, self.refusal) = (Some(Newest { app, base: desired.base, resolved }), None);
+        true
+    }
+
+    /// Valid means: the exact object that is served can be built.
+    fn acceptable(&self, app: &Arc<App>, base: &std::path::Path) -> Result<(), Refusal> {
+        use crate::api::v1::Reason;
+        let file = &self.record.file;
+        if let Some(parent) = app.spec.parent_refs.first() {
+            let message =
+                format!("{file}: spec.parentRefs: there is no Gateway `{}`; leave parentRefs out to attach to --listen", parent.name);
+            return Err(Refusal { reason: Reason::NoMatchingParent, message });
+        }
+        let unseen = ResolvedApp::unseen(app.clone(), base.to_path_buf());
+        match compile::compile(&unseen, self.identity(0)) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Refusal { reason: Reason::Invalid, message: format!("{file}: {error}") }),
+        }
+    }
+
+    /// What to look at; the served generation on its own only if it is not the newest.
+    pub(super) fn job(&mut self) -> Job {
+        let newest_is_served =
+            self.newest.is_some() && self.served.as_ref().is_some_and(|served| served.generation == self.record.generation);
+        Job {
+            newest: self.newest.as_ref().map(|newest| (newest.app.clone(), newest.base.clone(), newest.resolved.clone())),
+            served: self.served.as_ref().filter(|_| !newest_is_served).map(|served| served.resolved.clone()),
+        }
+    }
+
+    /// Takes what was found. `None`: the manifest has changed since, and what was found is of no use.
+    pub(super) fn see(&mut self, seen: Seen) -> Option<Decision> {
+        let still_newest = match (&self.newest, &seen.newest) {
+            (Some(newest), Some(found)) => Arc::ptr_eq(&newest.app, &found.app) && newest.base == found.base,
+            (None, None) => true,
+            _ => false,
+        };
+        if !still_newest {
+            return None;
+        }
+        if let (Some(served), Some(found)) = (&mut self.served, seen.served) {
+            served.see(found);
+        }
+        if let (Some(newest), Some(found)) = (&mut self.newest, seen.newest) {
+            newest.resolved = Some(found);
+        }
+        let decision = self.decide();
+        self.claims.clone_from(&decision.claims);
+        Some(decision)
+    }
+
+    fn decide(&self) -> Decision {
+        let newest = self.newest.as_ref().and_then(|newest| newest.resolved.as_ref());
+        let serving = self.served.as_ref().map(|served| Serving { generation: served.generation, found: found(&served.resolved) });
+        match (newest, &self.refusal) {
+            (Some(resolved), _) => step(Wanted::Valid { generation: self.record.generation, found: found(resolved) }, serving),
+            (None, Some(refusal)) => step(Wanted::Invalid { reason: refusal.reason, message: &refusal.message }, serving),
+            (None, None) => {
+                step(Wanted::Invalid { reason: crate::api::v1::Reason::Pending, message: "its manifest has not been read yet" }, serving)
+            }
+        }
+    }
+
+    /// Serves the newest generation from now on.
+    pub(super) fn promote(&mut self) {
+        let Some(resolved) = self.newest.as_ref().and_then(|newest| newest.resolved.clone()) else { return };
+        let generation = self.record.generation;
+        match &mut self.served {
+            Some(served) if served.generation == generation => served.see(resolved),
+            served => *served = Some(Served { generation, resolved, compiled: false }),
+        }
+        if let Some(newest) = &self.newest {
+            self.record.good = Some(Good { generation, base: newest.base.clone(), app: (*newest.app).clone() });
+            self.record.newer = None;
+        }
+    }
+
+    /// The routes of what is served, if they are not in the table yet.
+    pub(super) fn routes(&mut self) -> Option<Result<CompiledApp, compile::Error>> {
+        let served = self.served.as_ref().filter(|served| !served.compiled)?;
+        let compiled = compile::compile(&served.resolved, self.identity(served.generation));
+        if let Some(served) = &mut self.served {
+            served.compiled = true;
+        }
+        Some(compiled)
+    }
+
+    fn identity(&self, generation: u64) -> Identity<'_> {
+        Identity { name: &self.record.name, generation, first_seen: self.record.first_seen }
+    }
+
+    /// What to watch, under which key, where that is another than before: for the served generation, and for one that waits.
+    pub(super) fn rewatch(&mut self) -> Vec<Rewatch> {
+        let newest = self.newest.as_ref().and_then(|newest| newest.resolved.as_ref());
+        let wanted = [self.served.as_ref().map(|served| &served.resolved), newest.filter(|_| !self.serves_newest())];
+        let mut news = Vec::new();
+        for ((key, wanted), before) in (self.key..).zip(wanted).zip(&mut self.watching) {
+            let watch = wanted.and_then(|resolved| Some((resolved.container.clone()?, resolved.watched_paths())));
+            let same = match (&watch, &*before) {
+                (Some((container, paths)), Some((old, old_paths))) => container.is_same(old) && paths == old_paths,
+                _ => false,
+            };
+            if !same {
+                before.clone_from(&watch);
+                news.push(Rewatch { key, reference: wanted.and_then(|resolved| resolved.app.spec.container.clone()), watch });
+            }
+        }
+        news
+    }
+
+    fn serves_newest(&self) -> bool {
+        self.served.as_ref().is_some_and(|served| served.generation == self.record.generation)
+    }
+
+    /// The newest valid App, for showing it.
+    pub(super) fn shown(&self) -> Option<&App> {
+        let served = self.served.as_ref().map(|served| &*served.resolved.app);
+        self.newest.as_ref().map(|newest| &*newest.app).or(served)
+    }
+
+    /// How long to wait before looking again without an event: longer each time.
+    pub(super) fn pause(&mut self) -> Duration {
+        let pause = self.pause;
+        self.pause = (pause * 2).min(LONGEST_PAUSE);
+        pause
+    }
+
+    /// Something happened: what is missing may appear any moment.
+    pub(super) fn hurry(&mut self) {
+        self.pause = FIRST_PAUSE;
+    }
+}
+
+impl Served {
+    fn see(&mut self, found: ResolvedApp) {
+        self.compiled &= self.resolved.routes_like(&found);
+        self.resolved = found;
+    }
+}
+
+fn found(resolved: &ResolvedApp) -> Found<'_> {
+    Found { missing: &resolved.missing, references: resolved.references }
+}

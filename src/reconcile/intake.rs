@@ -1,0 +1,88 @@
+//! A listing -> what each App should be, and which Apps are gone.
+//!
+//! In: listings, and the file that each App came from last. Out: an [`Assignment`]. Never: a deletion that may be a mistake of the place.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::desired::{Assignment, File, assign};
+use crate::manifest::{self, Object, Parsed};
+use crate::names::AppName;
+use crate::resolve::base_of;
+use crate::source::{FileContent, Listing};
+
+const EMPTY: &str = "the directory is empty; what is served stays (--allow-empty if it is meant)";
+
+/// Reads listings; a file that did not change is parsed once.
+#[derive(Debug)]
+pub(super) struct Intake {
+    /// An empty directory means: no Apps.
+    allow_empty: bool,
+    parsed: HashMap<String, (Arc<FileContent>, File)>,
+    /// What was last said about the directory as a whole.
+    trouble: Option<String>,
+}
+
+/// What a listing means.
+#[derive(Debug)]
+pub(super) struct News {
+    pub(super) assignment: Assignment,
+    pub(super) gone: Vec<AppName>,
+}
+
+impl Intake {
+    pub(super) fn new(allow_empty: bool) -> Self {
+        Self { allow_empty, parsed: HashMap::new(), trouble: None }
+    }
+
+    /// Reads a listing. `None`: the directory has become empty, which is no deletion.
+    pub(super) fn read(&mut self, listing: &Listing, owners: &BTreeMap<AppName, String>) -> Option<News> {
+        let empty = listing.problem.is_none() && listing.files.is_empty() && !owners.is_empty() && !self.allow_empty;
+        let trouble = match &listing.problem {
+            Some(problem) => Some(format!("{problem}; what is served stays")),
+            None => empty.then(|| EMPTY.to_owned()),
+        };
+        if self.trouble != trouble {
+            if let Some(trouble) = &trouble {
+                tracing::warn!("manifests: {trouble}");
+            } else {
+                tracing::info!("manifests: the directory can be read again");
+            }
+            self.trouble = trouble;
+        }
+        if empty {
+            return None;
+        }
+        let files = self.parse(listing);
+        let assignment = assign(&files, owners);
+        let is_gone =
+            |(name, file): &(&AppName, &String)| !assignment.apps.contains_key(*name) && (files.contains_key(*file) || listing.lacks(file));
+        let gone = owners.iter().filter(is_gone).map(|(name, _)| name.clone()).collect();
+        Some(News { assignment, gone })
+    }
+
+    fn parse(&mut self, listing: &Listing) -> BTreeMap<String, File> {
+        let mut before = std::mem::take(&mut self.parsed);
+        let mut files = BTreeMap::new();
+        for (path, content) in &listing.files {
+            let file = match before.remove(path) {
+                Some((old, file)) if Arc::ptr_eq(&old, content) => file,
+                _ => File { base: base_of(&content.path), content: content.bytes.clone().map(|bytes| Arc::new(parse(path, &bytes))) },
+            };
+            self.parsed.insert(path.clone(), (content.clone(), file.clone()));
+            files.insert(path.clone(), file);
+        }
+        files
+    }
+}
+
+fn parse(path: &str, bytes: &[u8]) -> Parsed {
+    let parsed = manifest::parse(path, bytes);
+    for document in &parsed.documents {
+        if let Ok(Object::Gateway(gateway)) = &document.result {
+            let name = &gateway.metadata.name;
+            tracing::warn!(file = %path, gateway = %name, "a Gateway is not served by this version: --listen is the one listener");
+        }
+    }
+    parsed
+}

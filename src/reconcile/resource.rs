@@ -1,0 +1,130 @@
+//! What is known of an App -> what the admin socket shows (pure but for the time it is given).
+//!
+//! In: claims, the resource as it was. Out: the resource as it is, and which conditions changed. Never: a time that moves without its status.
+
+use std::collections::BTreeMap;
+
+use super::desired::Stray;
+use super::entry::Entry;
+use super::step::Claim;
+use crate::api::v1::{API_VERSION, AppResource, AppStatus, Condition, ConditionStatus, ConditionType, Metadata, ResourceMetadata};
+use crate::names::AppName;
+
+/// The resource of an App. `conflicts`: rules of it whose match an older App has.
+pub(super) fn of_entry(entry: &Entry, conflicts: &[(usize, AppName)], before: Option<&AppResource>, now: &str) -> AppResource {
+    let record = &entry.record;
+    let app = entry.shown();
+    let mut claims = entry.claims.clone();
+    if let Some((rule, winner)) = conflicts.first() {
+        let more = if conflicts.len() > 1 { format!(" (and {} more)", conflicts.len() - 1) } else { String::new() };
+        claims.push(Claim {
+            type_: ConditionType::Conflicted,
+            status: ConditionStatus::True,
+            reason: crate::api::v1::Reason::Conflicted,
+            message: format!("spec.rules[{rule}] has a match of the older App `{winner}`, which answers{more}"),
+        });
+    }
+    AppResource {
+        api_version: API_VERSION.to_owned(),
+        kind: "App".to_owned(),
+        metadata: identity(entry, app.map(|app| &app.metadata)),
+        spec: app.map(|app| app.spec.clone()),
+        status: AppStatus {
+            file: record.file.clone(),
+            served_generation: entry.served.as_ref().map(|served| served.generation),
+            conditions: conditions(claims, record.generation, before, now),
+        },
+    }
+}
+
+/// The resource of a manifest that belongs to no App.
+pub(super) fn of_stray(stray: &Stray, before: Option<&AppResource>, now: &str) -> AppResource {
+    let refusal = &stray.refusal;
+    let wanted = super::step::Wanted::Invalid { reason: refusal.reason, message: &refusal.message };
+    let claims = super::step::step(wanted, None).claims;
+    AppResource {
+        api_version: API_VERSION.to_owned(),
+        kind: "App".to_owned(),
+        metadata: ResourceMetadata {
+            name: stray.name.clone(),
+            uid: String::new(),
+            generation: 0,
+            creation_timestamp: String::new(),
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+        },
+        spec: None,
+        status: AppStatus { file: stray.file.clone(), served_generation: None, conditions: conditions(claims, 0, before, now) },
+    }
+}
+
+fn identity(entry: &Entry, written: Option<&Metadata>) -> ResourceMetadata {
+    let record = &entry.record;
+    let seen = std::time::UNIX_EPOCH + std::time::Duration::from_nanos(record.first_seen);
+    ResourceMetadata {
+        name: record.name.to_string(),
+        uid: record.uid.clone(),
+        generation: record.generation,
+        creation_timestamp: humantime::format_rfc3339_seconds(seen).to_string(),
+        labels: written.map(|metadata| metadata.labels.clone()).unwrap_or_default(),
+        annotations: written.map(|metadata| metadata.annotations.clone()).unwrap_or_default(),
+    }
+}
+
+fn conditions(claims: Vec<Claim>, generation: u64, before: Option<&AppResource>, now: &str) -> Vec<Condition> {
+    let condition = |claim: Claim| {
+        let old = before.and_then(|before| before.status.condition(claim.type_)).filter(|old| old.status == claim.status);
+        Condition {
+            type_: claim.type_,
+            status: claim.status,
+            reason: claim.reason,
+            message: claim.message,
+            observed_generation: generation,
+            last_transition_time: old.map_or_else(|| now.to_owned(), |old| old.last_transition_time.clone()),
+        }
+    };
+    claims.into_iter().map(condition).collect()
+}
+
+/// A line for each condition whose status, reason or message is new; `Ready` repeats what `Accepted` and `ResolvedRefs` complain of.
+pub(super) fn log_changes(before: Option<&AppResource>, after: &AppResource) {
+    for condition in &after.status.conditions {
+        let old = before.and_then(|before| before.status.condition(condition.type_));
+        if old.is_some_and(|old| old.status == condition.status && old.reason == condition.reason && old.message == condition.message) {
+            continue;
+        }
+        let (app, file) = (&after.metadata.name, &after.status.file);
+        let (type_, status, reason) = (condition.type_, condition.status, condition.reason);
+        let message = one_line(&condition.message);
+        let bad = status == ConditionStatus::False || type_ == ConditionType::Conflicted;
+        if matches!(type_, ConditionType::Accepted | ConditionType::ResolvedRefs) {
+            tracing::debug!(%app, %file, condition = %type_, %status, %reason, "{message}");
+        } else if bad {
+            tracing::warn!(%app, %file, condition = %type_, %status, %reason, "{message}");
+        } else {
+            tracing::info!(%app, %file, condition = %type_, %status, %reason, "{message}");
+        }
+    }
+}
+
+/// The first of several lines, and how many there are.
+fn one_line(message: &str) -> String {
+    let mut lines = message.lines();
+    let first = lines.next().unwrap_or_default();
+    match lines.count() {
+        0 => first.to_owned(),
+        more => format!("{first} (and {more} more)"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_line_is_one_line() {
+        assert_eq!(one_line("no socket"), "no socket");
+        assert_eq!(one_line("a.yaml:1:1: first\na.yaml:2:1: second\na.yaml:3:1: third"), "a.yaml:1:1: first (and 2 more)");
+        assert_eq!(one_line(""), "");
+    }
+}
