@@ -3,6 +3,7 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make the files and peers that they look at"))]
 
 pub mod api;
+pub mod backend;
 pub mod compile;
 pub mod container;
 pub mod dial;

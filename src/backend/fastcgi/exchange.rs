@@ -1,0 +1,166 @@
+//! A request -> the head of its answer, and a body that goes on from there.
+//!
+//! In: a [`Call`]. Out: a response, as soon as its head is there. Never: a second try of a request that the application may have seen,
+//! but for a kept connection that was dead.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use http::{Method, Response, StatusCode, header};
+use tokio::time::Instant;
+
+use super::super::{Error, Phase, RequestBody, ResponseBody};
+use super::body::StdoutBody;
+use super::environment::{self, Request};
+use super::head::{self, Head, HeadError, MAX_HEAD};
+use super::pool::{Home, Pool};
+use super::stderr::StderrLog;
+use super::transfer::{Output, Transfer};
+use super::upload::{Source, Upload};
+use crate::dial::{self, Address, Stream};
+use crate::route::{CompiledApp, FastcgiSettings, Timeouts};
+
+/// A request for a FastCGI backend.
+#[derive(Debug)]
+pub struct Call<'a> {
+    /// The App that was matched. Kept connections belong to it: a changed App starts with none.
+    pub app: &'a Arc<CompiledApp>,
+    /// Index in [`CompiledApp::backends`].
+    pub backend: usize,
+    /// That backend's settings.
+    pub settings: &'a FastcgiSettings,
+    /// What the application is told.
+    pub request: Request<'a>,
+    /// The request's body.
+    pub body: RequestBody,
+    /// `connect` and `idle` count here; `request` is the caller's.
+    pub timeouts: Timeouts,
+}
+
+impl Pool {
+    /// Sends a request and waits for the head of its answer. Dropped before that, or with the answer's body, it closes the connection.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Connect`] or [`Error::Timeout`] without a connection; [`Error::Protocol`] or [`Error::Closed`]
+    /// for an answer that is none; what the request's body says, if the head of the answer has not come by then.
+    pub async fn exchange(&self, call: Call<'_>) -> Result<Response<ResponseBody>, Error> {
+        let Call { app, backend, settings, request, body, timeouts } = call;
+        let target = app.backends.get(backend).ok_or(Error::Unavailable)?;
+        let address = target.address.as_ref().ok_or(Error::Unavailable)?;
+        let home = Home::new(self, app, backend, target.keep);
+
+        let fields = request.headers;
+        let announced = fields.contains_key(header::CONTENT_LENGTH) || fields.contains_key(header::TRANSFER_ENCODING);
+        let (source, length) = Source::measured(body).await?;
+        let content_length = (announced || length > 0).then_some(length);
+        let mut upload = Upload::new(environment::encode(settings, &request, content_length, home.is_some()), source, length);
+
+        let mut kept = home.as_ref().and_then(Home::kept);
+        loop {
+            let (stream, reused) = match kept.take() {
+                Some(stream) => (stream, true),
+                None => (connect(address, &timeouts).await?, false),
+            };
+            let stderr = StderrLog::new(app.name.clone(), request.request_id);
+            let mut transfer = Transfer::new(stream, upload, stderr, timeouts.idle);
+            match read_head(&mut transfer).await {
+                Ok((head, rest)) => return respond(head, rest, transfer, request.method, home),
+                Err(error @ Error::Closed(_)) if reused && transfer.is_unanswered() => {
+                    upload = transfer.into_upload().ok_or(error)?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+async fn connect(address: &Address, timeouts: &Timeouts) -> Result<Stream, Error> {
+    let deadline = timeouts.connect.and_then(|limit| Instant::now().checked_add(limit));
+    dial::connect(address, deadline).await.map_err(|error| match error {
+        dial::Error::TimedOut(_) => Error::Timeout(Phase::Connect),
+        error => Error::Connect(error),
+    })
+}
+
+/// Reads up to the blank line; returns the head, and what of the body came with it.
+async fn read_head(transfer: &mut Transfer) -> Result<(Head, Bytes), Error> {
+    let mut gathered = BytesMut::new();
+    loop {
+        let Output::Data(mut bytes) = poll_fn(|cx| transfer.poll_output(cx)).await? else {
+            return Err(Error::Protocol("the answer has no end of its head"));
+        };
+        // Nearly always the first piece holds the whole head, which is then not copied.
+        let found = if gathered.is_empty() {
+            head::find_end(&bytes, 0).map(|end| (bytes.split_to(end), std::mem::take(&mut bytes)))
+        } else {
+            let searched = gathered.len();
+            gathered.extend_from_slice(&bytes);
+            bytes.clear();
+            head::find_end(&gathered, searched).map(|end| {
+                let rest = gathered.split_off(end).freeze();
+                (std::mem::take(&mut gathered).freeze(), rest)
+            })
+        };
+        gathered.extend_from_slice(&bytes);
+        let length = found.as_ref().map_or(gathered.len(), |(head, _)| head.len());
+        if length > MAX_HEAD {
+            return Err(Error::Protocol("the answer's head is too long"));
+        }
+        if let Some((head, rest)) = found {
+            let head = head::parse(&head).map_err(|HeadError(words)| Error::Protocol(words))?;
+            return Ok((head, rest));
+        }
+    }
+}
+
+/// An answer that is whole already has a known length and needs no connection; any other one streams.
+fn respond(head: Head, rest: Bytes, mut transfer: Transfer, method: &Method, home: Option<Home>) -> Result<Response<ResponseBody>, Error> {
+    let Head { status, mut headers, length } = head;
+    if status == StatusCode::NO_CONTENT {
+        headers.remove(header::CONTENT_LENGTH);
+    }
+    let bodiless = method == Method::HEAD || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+
+    let mut ready = [rest, Bytes::new()];
+    let mut ended = false;
+    while !ended && ready[1].is_empty() {
+        match transfer.output_in_hand()? {
+            None => break,
+            Some(Output::End) => ended = true,
+            // Without a body there is nowhere to put it.
+            Some(Output::Data(_)) if bodiless => {}
+            Some(Output::Data(bytes)) if ready[0].is_empty() => ready[0] = bytes,
+            Some(Output::Data(bytes)) => ready[1] = bytes,
+        }
+    }
+    let body = if ended {
+        if let Some(home) = home {
+            home.take_back(transfer);
+        }
+        if bodiless { ResponseBody::Empty } else { whole(ready, length)? }
+    } else if bodiless {
+        // Nobody waits for what the application may still say: the connection closes, as nginx does it.
+        ResponseBody::Empty
+    } else {
+        ResponseBody::Fastcgi(Box::new(StdoutBody::new(ready, length, transfer, home)))
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    Ok(response)
+}
+
+/// The body of an answer that has ended, no longer than it announced.
+fn whole([mut first, second]: [Bytes; 2], length: Option<u64>) -> Result<ResponseBody, Error> {
+    if !second.is_empty() {
+        first = [first, second].concat().into();
+    }
+    if let Some(length) = length {
+        if (first.len() as u64) < length {
+            return Err(Error::Closed(None));
+        }
+        first.truncate(usize::try_from(length).unwrap_or(usize::MAX));
+    }
+    Ok(ResponseBody::Full(first))
+}

@@ -1,0 +1,134 @@
+//! Connections that wait for their next request.
+//!
+//! In: connections whose request has ended as it should. Out: one that is still open. Never: more than a backend's `keepConnections` for
+//! each thread, one that waits longer than [`EXPIRY`], one of an App that has changed.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::io;
+use std::rc::{Rc, Weak as Local};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::transfer::Transfer;
+use crate::dial::Stream;
+use crate::route::CompiledApp;
+
+/// How long a connection waits: a kept one pins a worker of the application.
+const EXPIRY: Duration = Duration::from_secs(10);
+
+/// FastCGI towards the backends of one thread. Clones share their connections. It belongs into a `LocalSet`: where connections are kept,
+/// a task of it closes those that wait too long.
+#[derive(Debug, Clone)]
+pub struct Pool(Rc<RefCell<Shared>>);
+
+#[derive(Debug)]
+struct Shared {
+    /// By address of the App and index of the backend.
+    slots: HashMap<(usize, usize), Slot>,
+    /// A task looks for those that wait too long.
+    swept: bool,
+    expiry: Duration,
+}
+
+#[derive(Debug)]
+struct Slot {
+    /// Keeps the App's address from being given to another App.
+    app: Weak<CompiledApp>,
+    /// The one that has waited longest comes first.
+    waiting: Vec<(Stream, Instant)>,
+}
+
+/// Where a connection goes when its request has ended.
+#[derive(Debug)]
+pub(super) struct Home {
+    shared: Local<RefCell<Shared>>,
+    app: Weak<CompiledApp>,
+    backend: usize,
+    keep: usize,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self::with_expiry(EXPIRY)
+    }
+}
+
+impl Pool {
+    /// A pool whose connections wait so long at most.
+    pub(super) fn with_expiry(expiry: Duration) -> Self {
+        Self(Rc::new(RefCell::new(Shared { slots: HashMap::new(), swept: false, expiry })))
+    }
+}
+
+impl Home {
+    /// `None`: the backend's connections are not kept.
+    pub(super) fn new(pool: &Pool, app: &Arc<CompiledApp>, backend: usize, keep: usize) -> Option<Self> {
+        (keep > 0).then(|| Self { shared: Rc::downgrade(&pool.0), app: Arc::downgrade(app), backend, keep })
+    }
+
+    /// A connection that waits here and that the backend has not closed; the youngest.
+    pub(super) fn kept(&self) -> Option<Stream> {
+        let shared = self.shared.upgrade()?;
+        let mut shared = shared.borrow_mut();
+        let expiry = shared.expiry;
+        let slot = shared.slots.get_mut(&self.key())?;
+        while let Some((stream, since)) = slot.waiting.pop() {
+            if since.elapsed() < expiry && is_quiet(&stream) {
+                return Some(stream);
+            }
+        }
+        None
+    }
+
+    /// Keeps the connection of a request that has ended, if there is room and nothing is left over in it.
+    pub(super) fn take_back(self, transfer: Transfer) {
+        let (Some(shared), Some(stream)) = (self.shared.upgrade(), transfer.into_reusable()) else { return };
+        if self.app.strong_count() == 0 {
+            return;
+        }
+        let mut borrowed = shared.borrow_mut();
+        let key = self.key();
+        let slot = borrowed.slots.entry(key).or_insert_with(|| Slot { app: self.app, waiting: Vec::new() });
+        if slot.waiting.len() < self.keep {
+            slot.waiting.push((stream, Instant::now()));
+        }
+        if !std::mem::replace(&mut borrowed.swept, true) {
+            tokio::task::spawn_local(sweep(self.shared, borrowed.expiry / 4));
+        }
+    }
+
+    fn key(&self) -> (usize, usize) {
+        (self.app.as_ptr().addr(), self.backend)
+    }
+}
+
+/// Open, and nothing to read: an end or a byte that nobody asked for makes a connection useless.
+fn is_quiet(stream: &Stream) -> bool {
+    let mut byte = [0];
+    let read = match stream {
+        Stream::Unix(stream) => stream.try_read(&mut byte),
+        Stream::Tcp(stream) => stream.try_read(&mut byte),
+    };
+    matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+}
+
+/// Closes what waits too long, until nothing waits.
+async fn sweep(shared: Local<RefCell<Shared>>, interval: Duration) {
+    loop {
+        tokio::time::sleep(interval).await;
+        let Some(shared) = shared.upgrade() else { return };
+        let mut shared = shared.borrow_mut();
+        let expiry = shared.expiry;
+        shared.slots.retain(|_, slot| {
+            slot.waiting.retain(|(stream, since)| since.elapsed() < expiry && is_quiet(stream));
+            slot.app.strong_count() > 0 && !slot.waiting.is_empty()
+        });
+        if shared.slots.is_empty() {
+            shared.swept = false;
+            return;
+        }
+    }
+}

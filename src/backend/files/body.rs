@@ -1,0 +1,234 @@
+//! A file, or a range of it -> frames.
+//!
+//! In: an open regular file, a first byte, a length. Out: exactly so many bytes, or an error. Never: a read that blocks the thread; more
+//! than was announced, though the file grows; a silent end, though it shrinks.
+
+use std::fs::File;
+use std::io::{self, IoSliceMut};
+use std::os::unix::fs::FileExt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use rustix::io::{Errno, ReadWriteFlags, preadv2};
+use tokio::task::JoinHandle;
+
+use crate::backend::{Error, ResponseBody};
+
+/// Up to this length a body is one frame, read at once if the page cache has it.
+const SMALL: u64 = 64 << 10;
+
+/// The longest frame of a body.
+const CHUNK: u64 = 128 << 10;
+
+/// The body of an answer: `length` bytes from `first`.
+///
+/// # Errors
+/// [`Error::File`] if a small file can't be read: nothing has been sent yet.
+pub(super) fn body(file: File, first: u64, length: u64) -> Result<ResponseBody, Error> {
+    if length == 0 {
+        return Ok(ResponseBody::Empty);
+    }
+    let mut body = FileBody { file: Arc::new(file), offset: first, left: length, cached_reads: true, reading: None };
+    if length <= SMALL
+        && let Some(bytes) = body.read_cached().map_err(Error::File)?
+        && bytes.len() as u64 == length
+    {
+        return Ok(ResponseBody::Full(bytes));
+    }
+    Ok(ResponseBody::File(body))
+}
+
+/// A file's bytes, or a range of them; never more than was announced.
+#[derive(Debug)]
+pub struct FileBody {
+    file: Arc<File>,
+    offset: u64,
+    left: u64,
+    /// The file system can tell whether a read would block.
+    cached_reads: bool,
+    /// A read on the blocking pool; at most one for each body.
+    reading: Option<JoinHandle<io::Result<Bytes>>>,
+}
+
+impl FileBody {
+    /// What the page cache has of the next bytes; `None`: it has none, or can't tell.
+    fn read_cached(&mut self) -> io::Result<Option<Bytes>> {
+        if !self.cached_reads {
+            return Ok(None);
+        }
+        let mut buffer = vec![0; self.next_length()];
+        match preadv2(&*self.file, &mut [IoSliceMut::new(&mut buffer)], self.offset, ReadWriteFlags::NOWAIT) {
+            // Some kernels (5.9, 5.10) say 0 for what is not cached: the blocking read knows whether it is the end.
+            Ok(0) | Err(Errno::AGAIN | Errno::INTR) => Ok(None),
+            Ok(length) => {
+                buffer.truncate(length);
+                Ok(Some(buffer.into()))
+            }
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
+                self.cached_reads = false;
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The next bytes, from the disk if need be.
+    fn read_elsewhere(&self) -> JoinHandle<io::Result<Bytes>> {
+        let (file, offset, length) = (self.file.clone(), self.offset, self.next_length());
+        tokio::task::spawn_blocking(move || {
+            let mut buffer = vec![0; length];
+            let length = loop {
+                match file.read_at(&mut buffer, offset) {
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    result => break result?,
+                }
+            };
+            buffer.truncate(length);
+            Ok(buffer.into())
+        })
+    }
+
+    fn next_length(&self) -> usize {
+        usize::try_from(self.left.min(CHUNK)).unwrap_or(usize::MAX)
+    }
+
+    /// Accounts for what was read. An end before the announced one closes the connection, instead of a client that waits.
+    fn account(&mut self, read: io::Result<Bytes>) -> Result<Frame<Bytes>, Error> {
+        match read {
+            Ok(bytes) if !bytes.is_empty() => {
+                self.offset += bytes.len() as u64;
+                self.left -= bytes.len() as u64;
+                Ok(Frame::data(bytes))
+            }
+            broken => {
+                self.left = 0;
+                Err(Error::File(broken.err().unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into())))
+            }
+        }
+    }
+}
+
+impl Body for FileBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let this = self.get_mut();
+        if this.left == 0 {
+            return Poll::Ready(None);
+        }
+        let mut reading = match this.reading.take() {
+            Some(reading) => reading,
+            None => match this.read_cached().transpose() {
+                Some(read) => return Poll::Ready(Some(this.account(read))),
+                None => this.read_elsewhere(),
+            },
+        };
+        let Poll::Ready(read) = Pin::new(&mut reading).poll(cx) else {
+            this.reading = Some(reading);
+            return Poll::Pending;
+        };
+        Poll::Ready(Some(this.account(read.unwrap_or_else(|error| Err(io::Error::other(error))))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use http_body_util::BodyExt;
+
+    use super::super::fixture::Tree;
+    use super::*;
+
+    const LONG: usize = 300_000;
+
+    fn content() -> Vec<u8> {
+        (0..LONG).map(|at| u8::try_from(at % 251).unwrap()).collect()
+    }
+
+    fn run<T>(future: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+    }
+
+    fn collect(body: impl Body<Data = Bytes, Error = Error> + Unpin) -> Result<Vec<u8>, Error> {
+        run(async { Ok(body.collect().await?.to_bytes().to_vec()) })
+    }
+
+    fn stream(tree: &Tree, cached_reads: bool) -> FileBody {
+        FileBody { file: Arc::new(tree.open("a")), offset: 0, left: LONG as u64, cached_reads, reading: None }
+    }
+
+    #[test]
+    fn a_body_has_exactly_the_bytes_that_were_asked_for() {
+        let tree = Tree::new(&[]);
+        tree.write("a", &content());
+        for (first, length) in [(0, 0), (0, 1), (5, 1000), (0, LONG), (LONG - 1, 1), (1, LONG - 1), (100_000, 150_000)] {
+            let body = body(tree.open("a"), first as u64, length as u64).unwrap();
+            assert_eq!(body.size_hint().exact(), Some(length as u64));
+            assert_eq!(body.is_end_stream(), length == 0);
+            assert!(collect(body).unwrap() == content()[first..first + length], "{length} from {first}");
+        }
+    }
+
+    #[test]
+    fn a_file_system_that_can_not_tell_what_is_cached_gives_the_same_bytes() {
+        let tree = Tree::new(&[]);
+        tree.write("a", &content());
+        assert!(collect(stream(&tree, false)).unwrap() == content());
+        assert!(collect(stream(&tree, true)).unwrap() == content());
+    }
+
+    #[test]
+    fn a_file_that_shrinks_breaks_off_instead_of_hanging() {
+        for cached_reads in [true, false] {
+            let tree = Tree::new(&[]);
+            tree.write("a", &content());
+            run(async {
+                let mut body = stream(&tree, cached_reads);
+                let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
+                tree.open("a").set_len(first.len() as u64 / 2).unwrap();
+                let error = body.frame().await.unwrap().unwrap_err();
+                assert!(matches!(&error, Error::File(source) if source.kind() == io::ErrorKind::UnexpectedEof), "{error:?}");
+                assert!(body.is_end_stream() && body.frame().await.is_none());
+            });
+        }
+    }
+
+    #[test]
+    fn a_file_that_grows_sends_what_was_announced() {
+        let tree = Tree::new(&[("a", "short")]);
+        let body = FileBody { left: 5, ..stream(&tree, false) };
+        tree.write("a", b"short and longer");
+        assert_eq!(collect(body).unwrap(), b"short");
+    }
+
+    #[test]
+    fn a_body_that_is_dropped_while_it_reads_leaves_nothing_behind() {
+        let tree = Tree::new(&[]);
+        tree.write("a", &content());
+        run(async {
+            let mut body = stream(&tree, false);
+            let pending = std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut body).poll_frame(cx).is_pending())).await;
+            assert!(pending && body.size_hint().exact() == Some(LONG as u64));
+            let file = Arc::downgrade(&body.file);
+            drop(body);
+            let deadline = Instant::now() + Duration::from_secs(20);
+            while file.strong_count() > 0 {
+                assert!(Instant::now() < deadline, "the file is still open");
+                tokio::task::yield_now().await;
+            }
+        });
+    }
+}

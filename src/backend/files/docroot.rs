@@ -1,0 +1,179 @@
+//! One candidate, decoded -> what stands there in a rule's document root.
+//!
+//! In: bytes that start with `/`. Out: [`Found`]. Never: a joined path, a name that is hidden, bytes of something that looks like a script.
+//!
+//! The *name* decides what a file is: with `symlinks: Follow` a link `a.txt -> b.php` is text, because the container says so.
+
+use std::io;
+
+use rustix::io::Errno;
+
+use super::{Opened, name};
+use crate::backend::Error;
+use crate::container::rootfs::{Entry, Kind, Rootfs};
+use crate::route::Files;
+
+/// What a look-up found.
+#[derive(Debug)]
+pub enum Found {
+    /// A regular file that may be sent.
+    File(Opened),
+    /// A script: it goes to a backend, never out as bytes.
+    Script {
+        /// Index in `Files::scripts`.
+        script: usize,
+        /// The script's part of the path, decoded, beneath the document root, without empty segments: `/ttrss/index.php`.
+        name: String,
+        /// What follows it, decoded: `/a/b`; empty if nothing does.
+        path_info: String,
+    },
+    /// A directory without its `/` at the end: the client is sent there, see [`super::redirect`].
+    Directory,
+    /// A FIFO, a device or a socket: it is never opened, and nobody answers in its place.
+    Special,
+    /// Nothing that may be served.
+    Nothing,
+}
+
+/// A rule's document root.
+pub(super) struct Docroot<'a> {
+    pub(super) root: &'a Rootfs,
+    pub(super) files: &'a Files,
+    /// A directory without its `/` redirects.
+    pub(super) redirects: bool,
+}
+
+impl Docroot<'_> {
+    /// One candidate, decoded. It is walked from the left, because a script ends the path that the file system sees.
+    pub(super) fn find(&self, decoded: &[u8]) -> Result<Found, Error> {
+        let mut relative = Vec::with_capacity(decoded.len());
+        let mut end = 0;
+        for segment in decoded.split_inclusive(|byte| *byte == b'/') {
+            let name = segment.strip_suffix(b"/").unwrap_or(segment);
+            let rest = &decoded[end + name.len()..];
+            end += segment.len();
+            if name.is_empty() {
+                continue;
+            }
+            if !name::may_be_seen(name, self.files.hidden) {
+                return Ok(Found::Nothing);
+            }
+            push(&mut relative, name);
+            if let Some(script) = name::script(name, &self.files.scripts) {
+                match self.entry(&relative)?.map(|entry| entry.kind) {
+                    Some(Kind::File) => return Ok(script_found(script, &relative, rest)),
+                    Some(Kind::Directory) => {}
+                    Some(Kind::Socket | Kind::Other) => return Ok(Found::Special),
+                    None => return Ok(Found::Nothing),
+                }
+            }
+        }
+        if decoded.ends_with(b"/") { self.index(&relative) } else { self.plain(&relative) }
+    }
+
+    /// A candidate without `/` at its end, and no script.
+    fn plain(&self, relative: &[u8]) -> Result<Found, Error> {
+        let Some(entry) = self.entry(relative)? else { return Ok(Found::Nothing) };
+        match entry.kind {
+            Kind::File => self.file(&entry, relative),
+            Kind::Directory if self.redirects => Ok(Found::Directory),
+            Kind::Directory => Ok(Found::Nothing),
+            Kind::Socket | Kind::Other => Ok(Found::Special),
+        }
+    }
+
+    /// The first of the index names that is a regular file of the directory.
+    fn index(&self, directory: &[u8]) -> Result<Found, Error> {
+        for name in &self.files.index {
+            let mut relative = directory.to_vec();
+            push(&mut relative, name.as_bytes());
+            let Some(entry) = self.entry(&relative)?.filter(|entry| entry.kind == Kind::File) else { continue };
+            let found = match name::script(name.as_bytes(), &self.files.scripts) {
+                Some(script) => script_found(script, &relative, b""),
+                None => self.file(&entry, &relative)?,
+            };
+            if !matches!(found, Found::Nothing) {
+                return Ok(found);
+            }
+        }
+        Ok(Found::Nothing)
+    }
+
+    fn file(&self, entry: &Entry, relative: &[u8]) -> Result<Found, Error> {
+        let name = relative.rsplit(|byte| *byte == b'/').next().unwrap_or(relative);
+        if name::resembles_script(name, &self.files.scripts) {
+            return Ok(Found::Nothing);
+        }
+        match entry.open().and_then(|file| Opened::new(file, name)) {
+            Ok(opened) => Ok(Found::File(opened)),
+            Err(error) => absent(error).map(|()| Found::Nothing),
+        }
+    }
+
+    fn entry(&self, relative: &[u8]) -> Result<Option<Entry>, Error> {
+        match self.root.entry_beneath(&self.files.root, relative, self.files.symlinks) {
+            Ok(entry) => Ok(Some(entry)),
+            Err(error) => absent(error).map(|()| None),
+        }
+    }
+}
+
+fn push(relative: &mut Vec<u8>, name: &[u8]) {
+    if !relative.is_empty() {
+        relative.push(b'/');
+    }
+    relative.extend_from_slice(name);
+}
+
+/// Parameters of FastCGI are text here: a script or a rest that is not UTF-8 is nothing.
+fn script_found(script: usize, relative: &[u8], rest: &[u8]) -> Found {
+    match (str::from_utf8(relative), str::from_utf8(rest)) {
+        (Ok(name), Ok(rest)) => Found::Script { script, name: format!("/{name}"), path_info: rest.to_owned() },
+        _ => Found::Nothing,
+    }
+}
+
+/// Errors that mean "nothing that may be served" pass; the others are ours to answer for.
+fn absent(error: io::Error) -> Result<(), Error> {
+    match Errno::from_io_error(&error) {
+        Some(
+            Errno::NOENT
+            | Errno::NOTDIR
+            | Errno::ACCESS
+            | Errno::PERM
+            | Errno::LOOP
+            | Errno::XDEV
+            | Errno::NAMETOOLONG
+            | Errno::INVAL
+            | Errno::NXIO,
+        ) => Ok(()),
+        // EAGAIN: renames that never stop, or a lease on the file.
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::AGAIN | Errno::INTR) => Err(Error::Local(error)),
+        _ => Err(Error::File(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{Tree, rule};
+    use super::*;
+    use crate::api::v1::Hidden;
+
+    #[test]
+    fn a_decoded_name_is_never_decoded_or_walked_up_again() {
+        let tree = Tree::new(&[("secret", "1"), ("www/a", "22")]);
+        let files = Files { hidden: Hidden::Allow, ..rule("/www") };
+        let docroot = Docroot { root: &tree.root, files: &files, redirects: true };
+        for decoded in [&b"/../secret"[..], b"/./a", b"/.."] {
+            assert!(matches!(docroot.find(decoded).unwrap(), Found::Nothing), "{}", decoded.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_shortage_of_ours_is_no_answer_about_files() {
+        let sorted = |errno: Errno| absent(errno.into());
+        assert!(sorted(Errno::NOENT).is_ok() && sorted(Errno::ACCESS).is_ok() && sorted(Errno::LOOP).is_ok());
+        assert!(matches!(sorted(Errno::MFILE), Err(Error::Local(_))));
+        assert!(matches!(sorted(Errno::IO), Err(Error::File(_))));
+    }
+}

@@ -1,0 +1,22 @@
+//! A path -> a file, a script or a directory of the container; a file -> the answer to GET or HEAD.
+//!
+//! In: the rule's candidates, filled in; the fields of the request. Out: [`Found`], then a response that streams. Never: a path that was
+//! joined by hand, a script's bytes, anything but a regular file, a word on what exists but may not be seen.
+
+mod answer;
+mod body;
+mod conditional;
+mod docroot;
+#[cfg(test)]
+mod fixture;
+mod look_up;
+mod media;
+mod name;
+mod opened;
+mod range;
+
+pub use answer::{ALLOWED, redirect, respond};
+pub use body::FileBody;
+pub use docroot::Found;
+pub use look_up::look_up;
+pub use opened::Opened;

@@ -1,0 +1,69 @@
+//! The name of a segment -> what may become of it (pure).
+//!
+//! In: a segment, decoded. Out: seen or not, a script or not. Never: a look at what stands there.
+
+use crate::api::v1::Hidden;
+use crate::route::Script;
+
+/// Whether a rule serves names like this. Dot segments are gone after normalisation; that none passes here holds without it.
+pub(super) fn may_be_seen(name: &[u8], hidden: Hidden) -> bool {
+    match name {
+        b"." | b".." => false,
+        b".well-known" => true,
+        _ => hidden == Hidden::Allow || !name.starts_with(b"."),
+    }
+}
+
+/// The index of the first script whose extension ends the name, byte by byte.
+pub(super) fn script(name: &[u8], scripts: &[Script]) -> Option<usize> {
+    scripts.iter().position(|script| name.ends_with(script.extension.as_bytes()))
+}
+
+/// Whether some file system or some program could take this name for a script's: in another case, with dots or spaces at its end.
+pub(super) fn resembles_script(name: &[u8], scripts: &[Script]) -> bool {
+    let length = name.iter().rposition(|byte| !matches!(byte, b'.' | b' ')).map_or(0, |last| last + 1);
+    scripts.iter().any(|script| {
+        let extension = script.extension.as_bytes();
+        length.checked_sub(extension.len()).is_some_and(|start| name[start..length].eq_ignore_ascii_case(extension))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_very_extension_is_a_script_and_what_resembles_it_is_told() {
+        let scripts = [".php", ".cgi"].map(|extension| Script { extension: extension.into(), backend: 0 });
+        for (name, index, resembles) in [
+            ("a.php", Some(0), true),
+            ("a.cgi", Some(1), true),
+            (".php", Some(0), true),
+            ("a.PHP", None, true),
+            ("a.php.", None, true),
+            ("a.php .. ", None, true),
+            ("php", None, false),
+            ("a.php5", None, false),
+            ("a.php.txt", None, false),
+            ("", None, false),
+            ("...", None, false),
+        ] {
+            assert_eq!((script(name.as_bytes(), &scripts), resembles_script(name.as_bytes(), &scripts)), (index, resembles), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn dots_are_never_seen_and_hidden_names_where_they_are_allowed() {
+        for (name, denied, allowed) in [
+            ("a", true, true),
+            (".a", false, true),
+            (".well-known", true, true),
+            (".well-known2", false, true),
+            ("..", false, false),
+            (".", false, false),
+        ] {
+            assert_eq!(may_be_seen(name.as_bytes(), Hidden::Deny), denied, "{name}");
+            assert_eq!(may_be_seen(name.as_bytes(), Hidden::Allow), allowed, "{name}");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! A file that was opened -> what is told about it.
+//!
+//! In: an open regular file and its name. Out: size, entity tag, time, media type, all of the same moment. Never: a look at the name again.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, SystemTime};
+
+use http::HeaderValue;
+
+use super::conditional::Validators;
+use super::media;
+
+/// A regular file, opened, with what is told about it.
+#[derive(Debug)]
+pub struct Opened {
+    pub(super) file: File,
+    size: u64,
+    etag: String,
+    modified: Option<SystemTime>,
+    pub(super) content_type: HeaderValue,
+}
+
+impl Opened {
+    pub(super) fn new(file: File, name: &[u8]) -> io::Result<Self> {
+        let metadata = file.metadata()?;
+        let (seconds, nanos) = (metadata.mtime(), metadata.mtime_nsec());
+        // Strong: a change of the content changes its time, another file has another inode.
+        let etag = format!("\"{:x}-{:x}-{seconds:x}{nanos:08x}\"", metadata.ino(), metadata.len());
+        let since_epoch = u64::try_from(seconds).ok().map(Duration::from_secs);
+        let modified = since_epoch.and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since));
+        Ok(Self { file, size: metadata.len(), etag, modified, content_type: media::content_type(name) })
+    }
+
+    /// Its size in bytes when it was opened.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// What clients compare. A time in the future, or before 1970, is none (RFC 9110 section 8.8.2.1).
+    pub(super) fn validators(&self, now: SystemTime) -> Validators<'_> {
+        Validators { etag: &self.etag, modified: self.modified.filter(|modified| *modified <= now) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::Tree;
+    use super::*;
+
+    fn opened(tree: &Tree, name: &str) -> Opened {
+        Opened::new(tree.open(name), name.as_bytes()).unwrap()
+    }
+
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn the_tag_changes_with_time_size_and_file_and_with_nothing_else() {
+        let tree = Tree::new(&[("a", "1"), ("b", "1"), ("c", "22")]);
+        for name in ["a", "b", "c"] {
+            tree.open(name).set_modified(at(1_000)).unwrap();
+        }
+        let first = opened(&tree, "a").etag;
+        assert!(first.starts_with('"') && first.ends_with('"') && first.len() > 2);
+        assert_eq!(opened(&tree, "a").etag, first);
+        assert_ne!(opened(&tree, "b").etag, first);
+        tree.open("a").set_modified(at(1_000) + Duration::from_nanos(1)).unwrap();
+        assert_ne!(opened(&tree, "a").etag, first);
+        tree.write("a", b"22");
+        tree.open("a").set_modified(at(1_000)).unwrap();
+        assert_ne!(opened(&tree, "a").etag, first);
+    }
+
+    #[test]
+    fn a_time_that_can_not_be_is_not_told() {
+        let tree = Tree::new(&[("a", "")]);
+        for (time, told) in [
+            (at(1_000), Some(at(1_000))),
+            (at(1_000) + Duration::from_millis(999), Some(at(1_000))),
+            (SystemTime::UNIX_EPOCH - Duration::from_secs(5), None),
+            (at(3_000), None),
+            (at(253_402_300_800), None),
+        ] {
+            tree.open("a").set_modified(time).unwrap();
+            assert_eq!(opened(&tree, "a").validators(at(2_000)).modified, told, "{time:?}");
+        }
+    }
+}

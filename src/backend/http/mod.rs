@@ -1,0 +1,22 @@
+//! HTTP/1.1 towards a backend, over kept connections of this thread.
+//!
+//! In: a request in origin form with its end-to-end fields, and an address. Out: a response that streams; a 101 carries its upgrade.
+//! Never: a change to end-to-end fields, a status for an error, a second attempt at what may have been
+//! worked on and is not idempotent.
+
+mod body;
+mod exchange;
+mod key;
+mod link;
+mod pool;
+mod silence;
+#[cfg(test)]
+mod tests;
+mod upgrade;
+mod upload;
+mod wire;
+
+pub use body::UpstreamBody;
+pub use exchange::Call;
+pub use pool::Pool;
+pub use upgrade::tunnel;

@@ -1,0 +1,87 @@
+//! A connection after its 101: bytes, both ways.
+//!
+//! In: the two upgrades that a request and its answer carry. Out: the bytes moved, once both sides have ended. Never: a byte before the
+//! 101 is on its way to the client.
+
+use std::cell::Cell;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional};
+
+use crate::backend::{Error, Phase};
+
+/// How long each side may take until its last HTTP byte is out.
+const HANDOVER: Duration = Duration::from_secs(10);
+
+/// Joins client and backend until both have ended their direction, one breaks off, or nothing has moved for `idle` (up to twice that).
+/// `client`: `hyper::upgrade::on(&mut request)`, taken before the request was sent on; `backend`: `hyper::upgrade::on(&mut response)`. It
+/// runs beside the answer, in a task of its own: the upgrades come once the 101 has been returned. Gives the bytes to and from the backend.
+///
+/// # Errors
+/// [`Error::Downstream`] and [`Error::Http`] if a side is not handed over; [`Error::Timeout`]; [`Error::Closed`] if one breaks off.
+pub async fn tunnel(client: OnUpgrade, backend: OnUpgrade, idle: Option<Duration>) -> Result<(u64, u64), Error> {
+    let handover = async {
+        let backend = backend.await.map_err(Error::Http)?;
+        let client = client.await.map_err(Error::Downstream)?;
+        Ok::<_, Error>((client, backend))
+    };
+    let (client, backend) = tokio::time::timeout(HANDOVER, handover).await.map_err(|_| Error::Timeout(Phase::Client))??;
+    let moved = Rc::new(Cell::new(false));
+    let mut client = Watched { inner: TokioIo::new(client), moved: moved.clone() };
+    let mut backend = Watched { inner: TokioIo::new(backend), moved: moved.clone() };
+    tokio::select! {
+        result = copy_bidirectional(&mut client, &mut backend) => result.map_err(|error| Error::Closed(Some(error))),
+        () = silence(&moved, idle) => Err(Error::Timeout(Phase::Backend)),
+    }
+}
+
+/// Ends after a whole period without a byte.
+async fn silence(moved: &Cell<bool>, idle: Option<Duration>) {
+    let Some(idle) = idle else { return std::future::pending().await };
+    loop {
+        tokio::time::sleep(idle).await;
+        if !moved.replace(false) {
+            return;
+        }
+    }
+}
+
+/// A stream that notes that bytes moved.
+struct Watched<T> {
+    inner: T,
+    moved: Rc<Cell<bool>>,
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let poll = Pin::new(&mut self.inner).poll_read(cx, buf);
+        if poll.is_ready() {
+            self.moved.set(true);
+        }
+        poll
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let poll = Pin::new(&mut self.inner).poll_write(cx, buf);
+        if poll.is_ready() {
+            self.moved.set(true);
+        }
+        poll
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}

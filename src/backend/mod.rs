@@ -1,0 +1,13 @@
+//! What answers a request: files of the container, FastCGI, HTTP.
+//!
+//! In: a request that was matched and changed, and where it goes. Out: a response that streams, or an [`Error`]. Never: a status code
+//! for an error, a look at the routes.
+
+mod body;
+mod error;
+pub mod fastcgi;
+pub mod files;
+pub mod http;
+
+pub use body::{RequestBody, ResponseBody};
+pub use error::{Error, Phase};
