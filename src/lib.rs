@@ -9,6 +9,7 @@ pub mod container;
 pub mod dial;
 pub mod manifest;
 pub mod names;
+pub mod proxy;
 pub mod reconcile;
 pub mod resolve;
 pub mod route;

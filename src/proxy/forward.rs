@@ -1,0 +1,250 @@
+//! A request on its way: what the client sent, what filters made of it, what a backend gets.
+//!
+//! In: a head that was matched, the request. Out: a request for a backend. Never: a field of the client that only we may set.
+
+use std::time::Duration;
+
+use http::header::{EXPECT, HOST, LOCATION, UPGRADE};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+
+use super::head::Head;
+use super::hop::{self, Tunnel};
+use super::id::RequestId;
+use super::peer::Peer;
+use super::rescue::Cause;
+use super::values::Values;
+use crate::backend::{RequestBody, ResponseBody, fastcgi, files};
+use crate::route::{Files, HttpSettings, PathEdit, Rule};
+
+const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// How long a client may be silent inside a body.
+const CLIENT_IDLE: Duration = Duration::from_secs(60);
+
+/// A request on its way.
+#[derive(Debug)]
+pub(super) struct Forward<'a> {
+    values: Values<'a>,
+    /// The path that was matched: the client's own space.
+    matched: Box<str>,
+    parts: http::request::Parts,
+    body: Option<Incoming>,
+    upgrade: Option<(HeaderValue, OnUpgrade)>,
+    /// The `Host` that a filter has set.
+    host: Option<HeaderValue>,
+    /// What the client asked for, byte for byte.
+    target: Uri,
+    script: Option<Script>,
+}
+
+/// The script that runs.
+#[derive(Debug)]
+struct Script {
+    name: String,
+    path_info: String,
+    root: Box<str>,
+}
+
+impl<'a> Forward<'a> {
+    /// A request as it came, without the fields that belong to its connection or that only we may set.
+    pub(super) fn new(head: &Head, request: Request<Incoming>, client: Option<OnUpgrade>, peer: &'a Peer, id: RequestId) -> Self {
+        let (mut parts, body) = request.into_parts();
+        let protocol = parts.headers.get(UPGRADE).cloned();
+        hop::clean(&mut parts.headers);
+        forget_claims(&mut parts.headers);
+        let values = Values { host: head.host().into(), path: head.path().into(), query: parts.uri.query().map(Into::into), peer, id };
+        let upgrade = protocol.zip(client);
+        let target = parts.uri.clone();
+        Self { values, matched: head.path().into(), parts, body: Some(body), upgrade, host: None, target, script: None }
+    }
+
+    /// The method.
+    pub(super) fn method(&self) -> &Method {
+        &self.parts.method
+    }
+
+    /// Whether a file may answer.
+    pub(super) fn is_read(&self) -> bool {
+        matches!(self.parts.method, Method::GET | Method::HEAD)
+    }
+
+    /// The fields of the head, as filters have left them.
+    pub(super) fn headers(&self) -> &HeaderMap {
+        &self.parts.headers
+    }
+
+    /// The fields of the head, for filters.
+    pub(super) fn headers_mut(&mut self) -> &mut HeaderMap {
+        &mut self.parts.headers
+    }
+
+    /// What placeholders stand for now.
+    pub(super) fn values(&self) -> &Values<'a> {
+        &self.values
+    }
+
+    /// What is asked for, with another path (`None`: the path in hand), and the client's query.
+    pub(super) fn path_and_query(&self, path: Option<&str>) -> String {
+        let path = path.unwrap_or(&self.values.path);
+        self.values.query.as_deref().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"))
+    }
+
+    /// Sets the `Host` that the backend sees.
+    pub(super) fn set_host(&mut self, host: HeaderValue) {
+        self.host = Some(host);
+    }
+
+    /// The path in hand, edited. `prefix`: length of the prefix that matched.
+    pub(super) fn edited(&self, edit: &PathEdit, prefix: Option<usize>) -> String {
+        edited(&self.values.path, edit, prefix)
+    }
+
+    /// Replaces the path in hand.
+    pub(super) fn set_path(&mut self, path: &str) {
+        self.values.path = path.into();
+    }
+
+    /// Sends the client to the directory with its `/`, in its own space: before any rewrite.
+    pub(super) fn to_directory(&self) -> Result<Response<ResponseBody>, Cause> {
+        files::redirect(&self.matched, self.values.query.as_deref()).ok_or(Cause::NoFile)
+    }
+
+    /// A script answers.
+    pub(super) fn run(&mut self, name: String, path_info: String, files: &Files) {
+        self.script = Some(Script { name, path_info, root: files.root.clone() });
+    }
+
+    /// The request for an HTTP backend, and the client's side of a tunnel if it asked for one.
+    pub(super) fn into_http(mut self, settings: &HttpSettings, body: RequestBody) -> Result<(Request<RequestBody>, Option<Tunnel>), Cause> {
+        let target = self.path_and_query(None);
+        let host = self.host.or_else(|| settings.host.clone());
+        let headers = &mut self.parts.headers;
+        let peer = self.values.peer;
+        headers.insert(X_FORWARDED_FOR, peer.client_ip.clone());
+        headers.insert(X_REAL_IP, peer.client_ip.clone());
+        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(peer.scheme));
+        if let Some(asked) = headers.get(HOST).cloned() {
+            headers.insert(X_FORWARDED_HOST, asked);
+        }
+        match host {
+            Some(host) => drop(headers.insert(HOST, host)),
+            None => drop(headers.entry(HOST).or_insert(HeaderValue::from_static(""))),
+        }
+        headers.remove(EXPECT);
+        let in_flight = peer.in_flight.clone();
+        let tunnel = self.upgrade.map(|(protocol, client)| {
+            hop::ask_upgrade(headers, protocol);
+            Tunnel { client, in_flight }
+        });
+        self.parts.uri = PathAndQuery::try_from(target).map(Uri::from).map_err(|_| Cause::Head("the target is invalid"))?;
+        self.parts.extensions.clear();
+        Ok((Request::from_parts(self.parts, body), tunnel))
+    }
+
+    /// The request for a FastCGI backend. `id`: the request's name.
+    pub(super) fn fastcgi<'f>(&'f self, id: &'f str) -> fastcgi::Request<'f> {
+        let script = self.script.as_ref();
+        fastcgi::Request {
+            method: &self.parts.method,
+            uri: self.target.path_and_query().map_or("/", PathAndQuery::as_str),
+            version: self.parts.version,
+            headers: &self.parts.headers,
+            path: &self.values.path,
+            query: self.values.query.as_deref(),
+            script: script.map(|script| fastcgi::Script { name: &script.name, path_info: &script.path_info }),
+            files_root: script.map(|script| &*script.root),
+            scheme: self.values.peer.scheme,
+            host: &self.values.host,
+            client: self.values.peer.client,
+            server: self.values.peer.server,
+            request_id: id,
+        }
+    }
+
+    /// The body, counted; `Error::BodyTooLarge` if its announced length is over the rule's limit.
+    pub(super) fn take_body(&mut self, rule: &Rule) -> Result<RequestBody, Cause> {
+        match self.body.take() {
+            Some(body) => RequestBody::new(body, rule.body_limit, CLIENT_IDLE).map_err(Cause::Backend),
+            None => Ok(RequestBody::empty()),
+        }
+    }
+}
+
+/// What a client says of itself is not believed: there are no trusted proxies yet.
+fn forget_claims(headers: &mut HeaderMap) {
+    let claims: Vec<HeaderName> = headers.keys().filter(|name| is_claim(name.as_str())).cloned().collect();
+    for name in claims {
+        headers.remove(name);
+    }
+}
+
+/// `_` counts as `-`: many applications take one for the other.
+fn is_claim(name: &str) -> bool {
+    let is = |wanted: &str| name.len() == wanted.len() && starts(name, wanted);
+    starts(name, "x-forwarded-") || is("x-real-ip") || is("forwarded")
+}
+
+fn starts(name: &str, wanted: &str) -> bool {
+    let same = |(byte, wanted): (u8, u8)| byte == wanted || (byte == b'_' && wanted == b'-');
+    name.len() >= wanted.len() && name.bytes().zip(wanted.bytes()).all(same)
+}
+
+/// A new path (Gateway API `HTTPPathModifier`): `/` and the rest are joined by exactly one slash.
+fn edited(path: &str, edit: &PathEdit, prefix: Option<usize>) -> String {
+    match edit {
+        PathEdit::Full(full) => full.to_string(),
+        PathEdit::Prefix(replacement) => {
+            let rest = prefix.and_then(|length| path.get(length..)).unwrap_or("").trim_start_matches('/');
+            let replacement = replacement.trim_end_matches('/');
+            let slash = prefix.is_some_and(|length| path.len() > length);
+            if slash || replacement.is_empty() { format!("{replacement}/{rest}") } else { replacement.to_owned() }
+        }
+    }
+}
+
+/// An answer that sends the client elsewhere.
+pub(super) fn redirect(status: StatusCode, location: &str) -> Result<Response<ResponseBody>, Cause> {
+    let location = HeaderValue::from_str(location).map_err(|_| Cause::Head("the target is invalid"))?;
+    let mut answer = Response::new(ResponseBody::Empty);
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(LOCATION, location);
+    Ok(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_is_replaced_with_one_slash_at_the_seam() {
+        for (path, prefix, replacement, result) in [
+            ("/seafhttp/upload", 9, "/", "/upload"),
+            ("/seafhttp", 9, "/", "/"),
+            ("/seafhttp/", 9, "/", "/"),
+            ("/seafmedia/css/x", 10, "/media", "/media/css/x"),
+            ("/seafmedia", 10, "/media", "/media"),
+            ("/seafmedia/", 10, "/media", "/media/"),
+            ("/seafmedia//x", 10, "/media/", "/media/x"),
+            ("/a", 0, "/media", "/media/a"),
+        ] {
+            assert_eq!(edited(path, &PathEdit::Prefix(replacement.into()), Some(prefix)), result, "{path} -> {replacement}");
+        }
+        assert_eq!(edited("/a/b", &PathEdit::Full("/c".into()), None), "/c");
+    }
+
+    #[test]
+    fn what_a_client_says_of_itself_is_forgotten() {
+        let mut headers = HeaderMap::new();
+        for name in ["x-forwarded-for", "x_forwarded_host", "x-forwarded-port", "x-real_ip", "forwarded", "forwarded-by", "x-other"] {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static("1"));
+        }
+        forget_claims(&mut headers);
+        assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-other", "forwarded-by"]);
+    }
+}

@@ -1,0 +1,105 @@
+//! Fields that belong to one connection: taken away in both directions (RFC 9110 section 7.6.1), and upgrades, which begin with them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version};
+use hyper::upgrade::OnUpgrade;
+
+use super::rescue::Cause;
+use crate::backend::{Error, ResponseBody, http as http_backend};
+use crate::route::CompiledApp;
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const PROXY_AUTHENTICATE: HeaderName = HeaderName::from_static("proxy-authenticate");
+const PROXY_AUTHORIZATION: HeaderName = HeaderName::from_static("proxy-authorization");
+
+const FIELDS: [HeaderName; 9] =
+    [CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
+
+/// Removes the fields of this connection, and those that `Connection` names.
+pub(super) fn clean(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        let named: Vec<HeaderName> = tokens(headers).filter_map(|token| token.parse().ok()).collect();
+        for name in named {
+            headers.remove(name);
+        }
+    }
+    for name in &FIELDS {
+        headers.remove(name);
+    }
+}
+
+/// Whether the client asks for another protocol (RFC 9110 section 7.8).
+pub(super) fn wants_upgrade<B>(request: &Request<B>) -> bool {
+    request.version() == Version::HTTP_11
+        && request.headers().contains_key(UPGRADE)
+        && tokens(request.headers()).any(|token| token.eq_ignore_ascii_case("upgrade"))
+}
+
+/// Asks the backend for the same protocol.
+pub(super) fn ask_upgrade(headers: &mut HeaderMap, protocol: HeaderValue) {
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(UPGRADE, protocol);
+}
+
+/// Lets an answer through; after a 101 that was asked for, client and backend are joined.
+pub(super) fn upgraded(
+    mut answer: Response<ResponseBody>,
+    client: Option<Tunnel>,
+    app: &Arc<CompiledApp>,
+    idle: Option<Duration>,
+) -> Result<Response<ResponseBody>, Cause> {
+    let switching = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
+    let protocol = if switching { answer.headers_mut().remove(UPGRADE) } else { None };
+    clean(answer.headers_mut());
+    if !switching {
+        return Ok(answer);
+    }
+    let (Some(tunnel), Some(protocol)) = (client, protocol) else {
+        return Err(Cause::Backend(Error::Protocol("101 that nobody asked for")));
+    };
+    let backend = hyper::upgrade::on(&mut answer);
+    ask_upgrade(answer.headers_mut(), protocol);
+    let app = app.clone();
+    tokio::task::spawn_local(async move {
+        if let Err(error) = http_backend::tunnel(tunnel.client, backend, idle).await {
+            tracing::debug!(app = %app.name, "a tunnel has ended: {error}");
+        }
+        drop(tunnel.in_flight);
+    });
+    Ok(answer)
+}
+
+/// A client that may be joined with a backend.
+#[derive(Debug)]
+pub(super) struct Tunnel {
+    /// Its connection, once we have answered 101.
+    pub(super) client: OnUpgrade,
+    /// Held for as long as the tunnel lives.
+    pub(super) in_flight: Option<std::rc::Rc<dyn std::fmt::Debug>>,
+}
+
+fn tokens(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).map(str::trim)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_that_connection_names_go_with_it() {
+        let mut headers = HeaderMap::new();
+        headers.append(CONNECTION, HeaderValue::from_static("close, X-Secret"));
+        headers.append(CONNECTION, HeaderValue::from_static("keep-alive"));
+        headers.insert("x-secret", HeaderValue::from_static("1"));
+        headers.insert("keep-alive", HeaderValue::from_static("timeout=5"));
+        headers.insert("te", HeaderValue::from_static("trailers"));
+        headers.insert("x-kept", HeaderValue::from_static("1"));
+        clean(&mut headers);
+        assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-kept"]);
+    }
+}
