@@ -13,6 +13,7 @@ pub mod proxy;
 pub mod reconcile;
 pub mod resolve;
 pub mod route;
+pub mod server;
 pub mod snapshot;
 pub mod source;
 pub mod state;

@@ -1,0 +1,112 @@
+//! Connections from clients: accepted on one thread per core, each served where it was accepted.
+//!
+//! In: bound addresses, a [`Service`] made once per thread, a [`Shutdown`]. Out: requests to the service, its responses to clients, and an
+//! end that loses nothing. Never: a look at a request's path, a thread crossed.
+
+mod connection;
+mod drain;
+mod listener;
+mod pulse;
+mod registry;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod worker;
+
+use std::error::Error as StdError;
+use std::io;
+use std::rc::Rc;
+use std::thread;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use tokio::sync::mpsc;
+
+pub use connection::{Connection, Scheme};
+pub use drain::{Shutdown, State, Trigger, shutdown};
+pub use listener::{Bound, bind};
+pub use registry::Hold;
+
+/// What answers requests. One per thread, so it needs no locks.
+pub trait Service: 'static {
+    /// The body of its answers.
+    type Body: Body<Data = Bytes, Error: Into<Box<dyn StdError + Send + Sync>>> + Unpin + 'static;
+
+    /// Answers a request. An error has become an answer here; one in the body ends the connection. Dropped if the client goes away.
+    fn call(&self, request: Request<Incoming>, connection: &Rc<Connection>) -> impl Future<Output = Response<Self::Body>>;
+}
+
+/// Limits of connections, alike on every thread. How many threads there are is said to [`bind`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// How long requests and tunnels in flight may go on after [`Trigger::drain`].
+    pub drain: Duration,
+    /// Until a request's head is whole: from the accepted connection, or from the first byte of a later request.
+    pub header_timeout: Duration,
+    /// How long a connection may rest between two requests.
+    pub idle_timeout: Duration,
+    /// How long a client may take none of the bytes that wait for it.
+    pub write_timeout: Duration,
+    /// The largest head of a request, in bytes. hyper's limit of 100 fields stands beside it.
+    pub max_head: usize,
+    /// Connections and tunnels of a thread; when it is reached the thread does not accept.
+    pub max_connections: usize,
+}
+
+/// Threads that serve.
+#[derive(Debug)]
+pub struct Running {
+    threads: Vec<thread::JoinHandle<()>>,
+    /// Closed when the last thread has ended.
+    ended: mpsc::Receiver<()>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            drain: Duration::from_secs(30),
+            header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
+            write_timeout: Duration::from_secs(60),
+            max_head: 32 * 1024,
+            max_connections: 10_000,
+        }
+    }
+}
+
+/// Starts the threads. `make` is called once on each, inside its `LocalSet`.
+///
+/// # Errors
+/// What keeps a runtime or a thread from being made; threads that were started before go on until `shutdown` ends them.
+pub fn serve<F, S>(bound: Vec<Bound>, settings: Settings, make: F, shutdown: &Shutdown) -> io::Result<Running>
+where
+    F: Fn() -> S + Send + Clone + 'static,
+    S: Service,
+{
+    let (alive, ended) = mpsc::channel(1);
+    let mut threads = Vec::new();
+    for (index, listeners) in listener::by_thread(bound).into_iter().enumerate() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (make, shutdown, alive) = (make.clone(), shutdown.clone(), alive.clone());
+        threads.push(thread::Builder::new().name(format!("serve-{index}")).spawn(move || {
+            let _alive = alive;
+            worker::run(&runtime, listeners, settings, make, shutdown);
+        })?);
+    }
+    Ok(Running { threads, ended })
+}
+
+impl Running {
+    /// Waits until every thread has ended: after a drain or a stop.
+    ///
+    /// # Errors
+    /// If a thread panicked.
+    pub async fn join(mut self) -> io::Result<()> {
+        // Nothing is ever sent: this is the end of the last sender.
+        let _ = self.ended.recv().await;
+        self.threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| io::Error::other("a serving thread panicked")))
+    }
+}

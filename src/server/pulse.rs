@@ -1,0 +1,127 @@
+//! What a connection is doing, and since when: one word, written on the way, read by a sweep.
+//!
+//! In: bytes read, requests begun and ended, writes that block. Out: the limit that holds now. Never: a clock or a timer per request.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use super::Settings;
+
+/// What a connection is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// The head of a request is awaited or incomplete.
+    Head,
+    /// A request is being answered.
+    Busy,
+    /// Between two requests.
+    Idle,
+}
+
+/// The word: the phase in two bits, one each for a blocked write and for the end of the client's side, and above them a count that changes
+/// with every event. Atomic only because an upgraded stream has to be `Send`; no other thread looks at it.
+#[derive(Debug, Default)]
+pub(super) struct Pulse(AtomicU32);
+
+const PHASE: u32 = 0b011;
+const BLOCKED: u32 = 0b100;
+const ENDED: u32 = 0b1000;
+const EVENT: u32 = 0b1_0000;
+
+/// While draining, a client that has not said anything yet gets this long.
+const LAST_CALL: Duration = Duration::from_secs(1);
+
+impl Pulse {
+    pub(super) fn phase(&self) -> Phase {
+        match self.read() & PHASE {
+            0 => Phase::Head,
+            1 => Phase::Busy,
+            _ => Phase::Idle,
+        }
+    }
+
+    pub(super) fn enter(&self, phase: Phase) {
+        let bits = match phase {
+            Phase::Head => 0,
+            Phase::Busy => 1,
+            Phase::Idle => 2,
+        };
+        self.write(self.read() & !PHASE | bits);
+    }
+
+    /// Bytes came: after a rest they are the next request's.
+    pub(super) fn received(&self) {
+        if self.phase() == Phase::Idle {
+            self.enter(Phase::Head);
+        }
+    }
+
+    /// The client has ended its side.
+    pub(super) fn end(&self) {
+        self.write(self.read() | ENDED);
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.read() & ENDED != 0
+    }
+
+    /// A write was tried.
+    pub(super) fn wrote(&self, blocked: bool) {
+        let now = self.read();
+        if blocked != (now & BLOCKED != 0) {
+            self.write(now ^ BLOCKED);
+        }
+    }
+
+    /// Changes with every event.
+    pub(super) fn read(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// How long it may stay as it is; `None`: others see to that.
+    pub(super) fn limit(&self, settings: &Settings, draining: bool) -> Option<Duration> {
+        match self.phase() {
+            _ if self.read() & BLOCKED != 0 => Some(settings.write_timeout),
+            Phase::Head if draining => Some(settings.header_timeout.min(LAST_CALL)),
+            Phase::Head => Some(settings.header_timeout),
+            Phase::Busy => None,
+            Phase::Idle => Some(settings.idle_timeout),
+        }
+    }
+
+    fn write(&self, bits: u32) {
+        self.0.store(bits.wrapping_add(EVENT), Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_phase_has_its_limit_and_a_blocked_write_comes_first() {
+        let settings = Settings::default();
+        let pulse = Pulse::default();
+        assert_eq!(pulse.limit(&settings, false), Some(settings.header_timeout));
+        assert_eq!(pulse.limit(&settings, true), Some(LAST_CALL));
+        pulse.enter(Phase::Busy);
+        assert_eq!(pulse.limit(&settings, false), None);
+        pulse.wrote(true);
+        pulse.enter(Phase::Idle);
+        assert_eq!(pulse.limit(&settings, false), Some(settings.write_timeout));
+        pulse.wrote(false);
+        assert_eq!(pulse.limit(&settings, false), Some(settings.idle_timeout));
+    }
+
+    #[test]
+    fn bytes_count_as_an_event_only_after_a_rest() {
+        let pulse = Pulse::default();
+        let before = pulse.read();
+        pulse.received();
+        assert_eq!(pulse.read(), before, "a head that comes byte by byte gains no time");
+        pulse.enter(Phase::Idle);
+        pulse.received();
+        assert_eq!(pulse.phase(), Phase::Head);
+        assert_ne!(pulse.read(), before);
+    }
+}

@@ -1,0 +1,161 @@
+//! Who is connected to this thread.
+//!
+//! In: connections and tunnels, as they come and go. Out: their number, a word to all of them, an end to those that overstay.
+//! Never: another thread's connections.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::Settings;
+use super::pulse::Pulse;
+
+/// The connections of one thread.
+#[derive(Debug)]
+pub(super) struct Registry {
+    settings: Settings,
+    slots: RefCell<HashMap<u64, Rc<Slot>>>,
+    next: Cell<u64>,
+    holds: Cell<usize>,
+    draining: Cell<bool>,
+    changed: Notify,
+}
+
+/// A connection's place in the registry, given up when dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    registry: Rc<Registry>,
+    id: u64,
+    slot: Rc<Slot>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    pulse: Arc<Pulse>,
+    /// The pulse as the last sweep saw it, and how many sweeps ago it was new.
+    seen: Cell<(u32, u32)>,
+    expired: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+}
+
+/// Something in flight beside its connection, as a tunnel is: a drain waits until it is dropped.
+#[derive(Debug)]
+pub struct Hold(Rc<Registry>);
+
+impl Registry {
+    pub(super) fn new(settings: Settings) -> Rc<Self> {
+        Rc::new(Self {
+            settings,
+            slots: RefCell::default(),
+            next: Cell::new(0),
+            holds: Cell::new(0),
+            draining: Cell::new(false),
+            changed: Notify::new(),
+        })
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub(super) fn enter(self: &Rc<Self>, pulse: Arc<Pulse>) -> Place {
+        let id = self.next.get();
+        self.next.set(id.wrapping_add(1));
+        let seen = Cell::new((pulse.read(), 0));
+        let slot = Rc::new(Slot { pulse, seen, expired: Cell::new(false), waker: RefCell::default() });
+        self.slots.borrow_mut().insert(id, slot.clone());
+        Place { registry: self.clone(), id, slot }
+    }
+
+    pub(super) fn hold(self: &Rc<Self>) -> Hold {
+        self.holds.set(self.holds.get() + 1);
+        Hold(self.clone())
+    }
+
+    /// Connections and tunnels.
+    pub(super) fn count(&self) -> usize {
+        self.slots.borrow().len() + self.holds.get()
+    }
+
+    /// Waits until fewer than `limit` are there.
+    pub(super) async fn fewer_than(&self, limit: usize) {
+        loop {
+            let mut changed = pin!(self.changed.notified());
+            changed.as_mut().enable();
+            if self.count() < limit {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// From now on connections end as soon as they are not needed.
+    pub(super) fn drain(&self) {
+        self.draining.set(true);
+        self.slots.borrow().values().for_each(|slot| slot.wake());
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    /// Ends what overstays, for as long as it is polled. Limits are kept to within two ticks.
+    pub(super) async fn sweep(&self) {
+        let shortest = self.settings.header_timeout.min(self.settings.idle_timeout).min(self.settings.write_timeout);
+        let tick = (shortest / 4).clamp(Duration::from_millis(10), Duration::from_secs(1));
+        loop {
+            tokio::time::sleep(tick).await;
+            for slot in self.slots.borrow().values() {
+                let (now, (seen, ticks)) = (slot.pulse.read(), slot.seen.get());
+                let ticks = if now == seen { ticks.saturating_add(1) } else { 0 };
+                slot.seen.set((now, ticks));
+                if slot.pulse.limit(&self.settings, self.is_draining()).is_some_and(|limit| tick * ticks >= limit) {
+                    slot.expired.set(true);
+                    slot.wake();
+                }
+            }
+        }
+    }
+}
+
+impl Place {
+    /// Ready once the connection has to end; else its task is woken when that changes, and when a drain begins.
+    pub(super) fn poll_expired(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.slot.expired.get() {
+            return Poll::Ready(());
+        }
+        let mut waker = self.slot.waker.borrow_mut();
+        if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            *waker = Some(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+}
+
+impl Slot {
+    fn wake(&self) {
+        if let Some(waker) = &*self.waker.borrow() {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.registry.slots.borrow_mut().remove(&self.id);
+        self.registry.changed.notify_waiters();
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.holds.set(self.0.holds.get() - 1);
+        self.0.changed.notify_waiters();
+    }
+}

@@ -1,0 +1,117 @@
+//! A client's stream: the bytes as they are, noted in the connection's pulse, and an end that does not cut off the answer.
+//!
+//! In: an accepted socket. Out: what hyper reads and writes. Never: a byte changed. A guard that refuses what hyper would let pass stands
+//! here, in `poll_read`.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::Sleep;
+
+use super::pulse::{Phase, Pulse};
+
+/// How long a client that still sends is listened to after our end.
+const LINGER: Duration = Duration::from_secs(2);
+/// How long an answer may take after the client has ended its side: it may wait for it, or be gone, and then its backend is set free.
+const HALF_CLOSED: Duration = Duration::from_secs(1);
+
+/// A client's stream.
+#[derive(Debug)]
+pub(super) struct ClientStream {
+    inner: TcpStream,
+    pulse: Arc<Pulse>,
+    /// Our side is ended.
+    shut: bool,
+    /// For one end or the other.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl ClientStream {
+    pub(super) fn new(inner: TcpStream, pulse: Arc<Pulse>) -> Self {
+        Self { inner, pulse, shut: false, timer: None }
+    }
+
+    /// hyper takes the client's end for its departure, so it is told late while a request is being answered.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.pulse.phase() != Phase::Busy {
+            return Poll::Ready(());
+        }
+        self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(HALF_CLOSED))).as_mut().poll(cx)
+    }
+
+    /// Closing a socket with unread bytes resets it, and the reset takes an answer with it that the client has not read yet (RFC 9112
+    /// section 9.6). So what comes is read and thrown away, for a while.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut scratch = [0; 4096];
+        for _ in 0..16 {
+            if self.timer.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_ready()) {
+                return Poll::Ready(());
+            }
+            let mut buf = ReadBuf::new(&mut scratch);
+            match Pin::new(&mut self.inner).poll_read(cx, &mut buf) {
+                Poll::Ready(Ok(())) if !buf.filled().is_empty() => {
+                    self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER)));
+                }
+                Poll::Ready(_) => return Poll::Ready(()),
+                // Nothing was waiting: nothing to be reset for.
+                Poll::Pending if self.timer.is_none() => return Poll::Ready(()),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn wrote<T>(&self, poll: Poll<T>) -> Poll<T> {
+        self.pulse.wrote(poll.is_pending());
+        poll
+    }
+}
+
+impl AsyncRead for ClientStream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.pulse.has_ended() {
+            let before = buf.filled().len();
+            ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
+            if buf.filled().len() > before {
+                self.pulse.received();
+                return Poll::Ready(Ok(()));
+            }
+            self.pulse.end();
+        }
+        self.poll_end(cx).map(Ok)
+    }
+}
+
+impl AsyncWrite for ClientStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let poll = Pin::new(&mut self.inner).poll_write(cx, buf);
+        self.wrote(poll)
+    }
+
+    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let poll = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+        self.wrote(poll)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.shut {
+            ready!(Pin::new(&mut self.inner).poll_shutdown(cx))?;
+            self.shut = true;
+        }
+        if self.pulse.has_ended() { Poll::Ready(Ok(())) } else { self.poll_linger(cx).map(Ok) }
+    }
+}

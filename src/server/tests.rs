@@ -1,0 +1,353 @@
+//! Real threads and sockets; clients that misbehave.
+
+use std::collections::HashSet;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, split};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+use super::{Bound, Connection, Running, Service, Settings, Trigger, bind, serve, shutdown};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Answers by the path. `/slow` waits for the gate.
+struct Sample {
+    gate: watch::Receiver<bool>,
+}
+
+impl Service for Sample {
+    type Body = UnsyncBoxBody<Bytes, Infallible>;
+
+    async fn call(&self, mut request: Request<Incoming>, connection: &Rc<Connection>) -> Response<Self::Body> {
+        let mut status = StatusCode::OK;
+        let body = match request.uri().path() {
+            "/slow" => {
+                self.gate.clone().wait_for(|open| *open).await.unwrap();
+                "slow".to_owned()
+            }
+            "/thread" => std::thread::current().name().unwrap().to_owned(),
+            "/addresses" => format!("{} {} {}", connection.client, connection.server, connection.scheme),
+            "/large" => "x".repeat(32 << 20),
+            "/refused" => {
+                status = StatusCode::PAYLOAD_TOO_LARGE;
+                "too large".to_owned()
+            }
+            "/echo" => {
+                let hold = connection.hold();
+                let upgrade = hyper::upgrade::on(&mut request);
+                tokio::task::spawn_local(async move {
+                    let (mut read, mut write) = split(TokioIo::new(upgrade.await.unwrap()));
+                    copy(&mut read, &mut write).await.unwrap();
+                    write.shutdown().await.unwrap();
+                    drop(hold);
+                });
+                status = StatusCode::SWITCHING_PROTOCOLS;
+                String::new()
+            }
+            _ => "hi".to_owned(),
+        };
+        let mut response = Response::new(Full::from(body).boxed_unsync());
+        *response.status_mut() = status;
+        response
+    }
+}
+
+struct Server {
+    address: SocketAddr,
+    gate: watch::Sender<bool>,
+    trigger: Trigger,
+    running: Running,
+}
+
+fn start(threads: usize, settings: Settings) -> Server {
+    let bound = bind("127.0.0.1:0".parse().unwrap(), threads).unwrap();
+    start_on(bound, settings)
+}
+
+fn start_on(bound: Bound, settings: Settings) -> Server {
+    let address = bound.local_addr();
+    let (gate, closed) = watch::channel(false);
+    let (trigger, order) = shutdown();
+    let running = serve(vec![bound], settings, move || Sample { gate: closed.clone() }, &order).unwrap();
+    Server { address, gate, trigger, running }
+}
+
+impl Server {
+    async fn ask(&self, path: &str) -> TcpStream {
+        let mut client = TcpStream::connect(self.address).await.unwrap();
+        let upgrade = if path == "/echo" { "connection: upgrade\r\nupgrade: echo\r\n" } else { "" };
+        client.write_all(format!("GET {path} HTTP/1.1\r\nhost: a\r\n{upgrade}\r\n").as_bytes()).await.unwrap();
+        client
+    }
+
+    async fn end(self) {
+        self.trigger.stop();
+        self.running.join().await.unwrap();
+    }
+}
+
+fn run(test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async { tokio::time::timeout(20 * SECOND, test).await.expect("in time") });
+}
+
+/// Reads until `end`, or the end of the stream.
+async fn read_until(client: &mut TcpStream, end: &str) -> String {
+    let mut text = Vec::new();
+    while !text.ends_with(end.as_bytes()) {
+        match client.read_buf(&mut text).await {
+            Ok(0) => break,
+            result => result.unwrap(),
+        };
+    }
+    String::from_utf8(text).unwrap()
+}
+
+async fn is_closed(client: &mut TcpStream) -> bool {
+    !matches!(client.read(&mut [0]).await, Ok(1..))
+}
+
+#[test]
+fn a_connection_serves_one_request_after_the_other() {
+    run(async {
+        let server = start(1, Settings::default());
+        let mut client = server.ask("/").await;
+        for _ in 0..3 {
+            assert!(read_until(&mut client, "hi").await.starts_with("HTTP/1.1 200"));
+            client.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+        }
+        server.end().await;
+    });
+}
+
+#[test]
+fn threads_share_one_port_and_nobody_else_does() {
+    run(async {
+        let server = start(2, Settings::default());
+        assert_eq!(bind(server.address, 1).unwrap_err().kind(), std::io::ErrorKind::AddrInUse);
+        let mut seen = HashSet::new();
+        while seen.len() < 2 {
+            let mut client = server.ask("/thread").await;
+            client.shutdown().await.unwrap();
+            let answer = read_until(&mut client, "end of stream").await;
+            seen.insert(answer.rsplit_once("serve-").unwrap().1.to_owned());
+        }
+        server.end().await;
+    });
+}
+
+#[test]
+fn a_service_knows_both_addresses() {
+    run(async {
+        let server = start_on(bind("[::]:0".parse().unwrap(), 1).unwrap(), Settings::default());
+        let mut client = TcpStream::connect(("127.0.0.1", server.address.port())).await.unwrap();
+        client.write_all(b"GET /addresses HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+        let answer = read_until(&mut client, " http").await;
+        let expected = format!("{} 127.0.0.1:{} http", client.local_addr().unwrap(), server.address.port());
+        assert!(answer.ends_with(&expected), "{answer}");
+        server.end().await;
+    });
+}
+
+#[test]
+fn clients_that_say_nothing_or_not_enough_are_let_go() {
+    run(async {
+        let limit = Duration::from_millis(200);
+        let server = start(1, Settings { header_timeout: limit, idle_timeout: 2 * limit, ..Settings::default() });
+        let began = Instant::now();
+        let mut silent = TcpStream::connect(server.address).await.unwrap();
+        assert!(is_closed(&mut silent).await);
+        assert!(began.elapsed() >= limit);
+        let mut slow = TcpStream::connect(server.address).await.unwrap();
+        let (began, mut sent) = (Instant::now(), 0);
+        while slow.write_all(b"x").await.is_ok() && tokio::time::timeout(limit / 4, slow.readable()).await.is_err() {
+            sent += 1;
+        }
+        assert!(sent > 1 && began.elapsed() >= limit / 2, "each byte gains no time: {sent} in {:?}", began.elapsed());
+        let mut resting = server.ask("/").await;
+        read_until(&mut resting, "hi").await;
+        let began = Instant::now();
+        assert!(is_closed(&mut resting).await);
+        assert!(began.elapsed() >= limit, "rest is another limit");
+        server.end().await;
+    });
+}
+
+#[test]
+fn a_client_that_does_not_read_is_let_go() {
+    run(async {
+        let limit = Duration::from_millis(200);
+        let server = start(1, Settings { write_timeout: limit, ..Settings::default() });
+        let mut client = server.ask("/large").await;
+        client.readable().await.unwrap();
+        // A drain ends when nobody is left.
+        server.trigger.drain();
+        server.running.join().await.unwrap();
+        let mut all = Vec::new();
+        assert!(client.read_to_end(&mut all).await.is_err() || all.len() < 32 << 20);
+    });
+}
+
+#[test]
+fn a_request_being_answered_has_no_limit_here() {
+    run(async {
+        let limit = Duration::from_millis(50);
+        let server = start(1, Settings { header_timeout: limit, idle_timeout: limit, ..Settings::default() });
+        let mut client = server.ask("/slow").await;
+        assert!(tokio::time::timeout(6 * limit, client.readable()).await.is_err());
+        server.gate.send_replace(true);
+        assert!(read_until(&mut client, "slow").await.ends_with("slow"));
+        server.end().await;
+    });
+}
+
+#[test]
+fn a_full_thread_makes_clients_wait() {
+    run(async {
+        let server = start(1, Settings { max_connections: 1, ..Settings::default() });
+        let mut first = server.ask("/").await;
+        read_until(&mut first, "hi").await;
+        let mut second = server.ask("/").await;
+        assert!(tokio::time::timeout(Duration::from_millis(100), second.readable()).await.is_err());
+        drop(first);
+        assert!(read_until(&mut second, "hi").await.ends_with("hi"));
+        server.end().await;
+    });
+}
+
+#[test]
+fn a_client_that_has_ended_its_side_gets_a_quick_answer_and_does_not_hold_a_slow_one() {
+    run(async {
+        let server = start(1, Settings::default());
+        let mut quick = server.ask("/slow").await;
+        quick.shutdown().await.unwrap();
+        assert!(tokio::time::timeout(SECOND / 4, quick.readable()).await.is_err());
+        server.gate.send_replace(true);
+        let answered = Instant::now();
+        assert!(read_until(&mut quick, "end of stream").await.ends_with("slow"));
+        assert!(answered.elapsed() < SECOND / 2, "and the end follows it");
+        server.gate.send_replace(false);
+        let mut slow = server.ask("/slow").await;
+        slow.shutdown().await.unwrap();
+        assert_eq!(read_until(&mut slow, "slow").await, "");
+        server.end().await;
+    });
+}
+
+#[test]
+fn heads_over_the_limit_are_refused() {
+    run(async {
+        let server = start(1, Settings { max_head: 16 << 10, ..Settings::default() });
+        for (size, status) in [(15 << 10, "200"), (17 << 10, "431")] {
+            let mut client = TcpStream::connect(server.address).await.unwrap();
+            let head = format!("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\nx: {}\r\n\r\n", "x".repeat(size));
+            client.write_all(head.as_bytes()).await.unwrap();
+            let answer = read_until(&mut client, "\r\n\r\nhi").await;
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+        }
+        server.end().await;
+    });
+}
+
+#[test]
+fn an_answer_to_an_unread_upload_arrives() {
+    run(async {
+        let server = start(1, Settings::default());
+        let mut client = TcpStream::connect(server.address).await.unwrap();
+        client.write_all(b"POST /refused HTTP/1.1\r\nhost: a\r\ncontent-length: 8000000\r\n\r\n").await.unwrap();
+        for _ in 0..80 {
+            client.write_all(&vec![b'x'; 100_000]).await.expect("the server listens until the client has finished");
+        }
+        assert!(read_until(&mut client, "too large").await.starts_with("HTTP/1.1 413"));
+        server.end().await;
+    });
+}
+
+#[test]
+fn a_drain_waits_for_what_is_in_flight_and_closes_what_rests() {
+    run(async {
+        let server = start(1, Settings::default());
+        let mut slow = server.ask("/slow").await;
+        let mut resting = server.ask("/").await;
+        read_until(&mut resting, "hi").await;
+        let mut fresh = TcpStream::connect(server.address).await.unwrap();
+        let mut tunnel = server.ask("/echo").await;
+        assert!(read_until(&mut tunnel, "\r\n\r\n").await.starts_with("HTTP/1.1 101"));
+        server.trigger.drain();
+        assert!(is_closed(&mut resting).await);
+        fresh.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+        let answer = read_until(&mut fresh, "hi").await;
+        assert!(answer.contains("connection: close"), "its first request was on the way: {answer}");
+        server.gate.send_replace(true);
+        assert!(read_until(&mut slow, "slow").await.contains("connection: close"));
+        assert!(is_closed(&mut slow).await);
+        assert!(TcpStream::connect(server.address).await.is_err(), "nobody listens");
+        tunnel.write_all(b"ping").await.unwrap();
+        assert_eq!(read_until(&mut tunnel, "ping").await, "ping");
+        tunnel.shutdown().await.unwrap();
+        assert!(is_closed(&mut tunnel).await);
+        server.running.join().await.unwrap();
+    });
+}
+
+#[test]
+fn a_drain_ends_at_its_deadline_and_a_stop_at_once() {
+    run(async {
+        let drain = Duration::from_millis(200);
+        for stop in [false, true] {
+            let server = start(2, Settings { drain: if stop { 60 * SECOND } else { drain }, ..Settings::default() });
+            let mut slow = server.ask("/slow").await;
+            let mut resting = server.ask("/").await;
+            read_until(&mut resting, "hi").await;
+            let began = Instant::now();
+            server.trigger.drain();
+            if stop {
+                server.trigger.stop();
+            }
+            server.running.join().await.unwrap();
+            assert!(stop || began.elapsed() >= drain);
+            assert!(is_closed(&mut slow).await);
+        }
+    });
+}
+
+#[test]
+fn connections_that_wait_in_the_kernel_are_served_before_the_end() {
+    run(async {
+        let bound = bind("127.0.0.1:0".parse().unwrap(), 1).unwrap();
+        let address = bound.local_addr();
+        let mut clients = Vec::new();
+        for _ in 0..20 {
+            let mut client = TcpStream::connect(address).await.unwrap();
+            client.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+            clients.push(client);
+        }
+        let (trigger, order) = shutdown();
+        trigger.drain();
+        let (_gate, closed) = watch::channel(false);
+        let running = serve(vec![bound], Settings::default(), move || Sample { gate: closed.clone() }, &order).unwrap();
+        for client in &mut clients {
+            assert!(read_until(client, "hi").await.ends_with("hi"));
+        }
+        running.join().await.unwrap();
+    });
+}
+
+#[test]
+fn a_trigger_that_is_dropped_stops_the_server() {
+    run(async {
+        let server = start(2, Settings::default());
+        drop(server.trigger);
+        server.running.join().await.unwrap();
+    });
+}
