@@ -2,6 +2,7 @@
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make the files and peers that they look at"))]
 
+pub mod admin;
 pub mod api;
 pub mod backend;
 pub mod compile;
