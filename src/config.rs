@@ -1,0 +1,118 @@
+//! Command line and environment -> the settings of the daemon.
+//!
+//! In: `--flags`, else `LXCPROXY_*`, else defaults. Out: [`Settings`], every value checked. Never: a look at files or the network.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use clap::builder::{FalseyValueParser, RangedU64ValueParser};
+
+use crate::api::v1::{self, ScalarError};
+use crate::telemetry;
+
+/// Where the admin socket is, if nobody says otherwise.
+pub const DEFAULT_ADMIN: &str = "/run/lxcproxy/admin.sock";
+
+/// What `lxcproxy run` needs to know.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[group(skip)]
+pub struct Settings {
+    /// The directory of manifests. It is read and watched, never written.
+    #[arg(long, value_name = "DIR", env = "LXCPROXY_MANIFESTS", default_value = "/etc/lxcproxy.d")]
+    pub manifests: PathBuf,
+    /// Where the last good version of every manifest is kept.
+    #[arg(long, value_name = "DIR", env = "LXCPROXY_STATE_DIR", default_value = "/var/lib/lxcproxy")]
+    pub state_dir: PathBuf,
+    /// The unix socket that `get` and `wait` ask.
+    #[arg(long, value_name = "SOCKET", env = "LXCPROXY_ADMIN", default_value = DEFAULT_ADMIN)]
+    pub admin: PathBuf,
+    /// The address that is served. Port 0: a free one.
+    #[arg(long, value_name = "ADDR", env = "LXCPROXY_LISTEN", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    /// Where LXC keeps its containers. Default: LXC's own (`lxc-config lxc.lxcpath`).
+    #[arg(long, value_name = "DIR", env = "LXCPROXY_LXCPATH")]
+    pub lxcpath: Option<PathBuf>,
+    /// How long requests in flight may take after a SIGTERM; 0s: not at all.
+    #[arg(long = "drain-timeout", value_name = "DURATION", env = "LXCPROXY_DRAIN_TIMEOUT", default_value = "30s", value_parser = duration)]
+    pub drain: Duration,
+    /// Serving threads. Default: one per core.
+    #[arg(long, value_name = "N", env = "LXCPROXY_THREADS", default_value_t = cores(), hide_default_value = true,
+          value_parser = RangedU64ValueParser::<usize>::new().range(1..=1024))]
+    pub threads: usize,
+    /// A manifest directory that is suddenly empty means that every application is to go.
+    #[arg(long, env = "LXCPROXY_ALLOW_EMPTY", value_parser = FalseyValueParser::new())]
+    pub allow_empty: bool,
+    /// The log.
+    #[command(flatten)]
+    pub log: telemetry::Settings,
+}
+
+/// A length of time as manifests write it (GEP-2257): `30s`, `1m30s`, `500ms`.
+///
+/// # Errors
+/// One sentence that says what was expected.
+pub fn duration(text: &str) -> Result<Duration, ScalarError> {
+    text.parse::<v1::Duration>().map(|duration| duration.limit().unwrap_or(Duration::ZERO))
+}
+
+/// How many threads can run at a time.
+#[must_use]
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        settings: Settings,
+    }
+
+    fn parse(line: &[&str]) -> Result<Settings, clap::Error> {
+        Line::try_parse_from(std::iter::once("run").chain(line.iter().copied())).map(|line| line.settings)
+    }
+
+    #[test]
+    fn an_empty_command_line_gives_the_documented_defaults() {
+        let settings = parse(&[]).unwrap();
+        assert_eq!(settings.manifests, PathBuf::from("/etc/lxcproxy.d"));
+        assert_eq!(settings.state_dir, PathBuf::from("/var/lib/lxcproxy"));
+        assert_eq!(settings.admin, PathBuf::from("/run/lxcproxy/admin.sock"));
+        assert_eq!(settings.listen, "127.0.0.1:8080".parse().unwrap());
+        assert_eq!((settings.drain, settings.allow_empty, settings.lxcpath), (Duration::from_secs(30), false, None));
+        assert_eq!(settings.threads, cores());
+    }
+
+    #[test]
+    fn durations_have_a_unit_and_zero_is_zero() {
+        for (text, expected) in [("30s", 30_000), ("1m30s", 90_000), ("500ms", 500), ("0s", 0)] {
+            assert_eq!(duration(text).unwrap(), Duration::from_millis(expected), "{text}");
+        }
+        for bad in ["30", "-1s", "", "soon"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn every_option_has_an_environment_variable() {
+        let command = <Line as clap::CommandFactory>::command();
+        for argument in command.get_arguments().filter(|argument| argument.get_id() != "help") {
+            let variable = argument.get_env().map(|name| name.to_string_lossy().into_owned());
+            assert!(variable.is_some_and(|name| name.starts_with("LXCPROXY_")), "{}", argument.get_id());
+        }
+    }
+
+    #[test]
+    fn values_out_of_range_are_usage_errors() {
+        for bad in [["--threads", "0"], ["--listen", "8080"], ["--drain-timeout", "30"], ["--log", "x=loud"], ["--log-format", "xml"]] {
+            assert_eq!(parse(&bad).unwrap_err().exit_code(), 2, "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Settings -> a running daemon: both planes, built and joined here.
+//!
+//! In: [`Settings`]. Out: when it has drained. Never: a global; a decision that belongs to a room; the log, which is the caller's.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use http::header::UPGRADE;
+use http::{HeaderValue, Request, Response};
+use hyper::body::Incoming;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::backend::ResponseBody;
+use crate::config::Settings;
+use crate::container::Runtimes;
+use crate::container::watch::{Starts, Watcher};
+use crate::proxy::{Peer, Proxy};
+use crate::reconcile::Reconciler;
+use crate::server::{self, Connection};
+use crate::snapshot::Reader;
+use crate::source::{Dir, Relist, Source};
+use crate::state::Store;
+use crate::{admin, snapshot};
+
+/// What a daemon that serves is told by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ready {
+    /// The address that `--listen` was bound to; its port is never 0.
+    pub listen: SocketAddr,
+}
+
+/// What SIGHUP asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hangup {
+    /// A look at every manifest, as of any daemon.
+    Relist,
+    /// The end: the terminal that it belongs to is closed.
+    End,
+}
+
+/// Why there is no daemon.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No admin socket.
+    #[error(transparent)]
+    Admin(#[from] admin::Error),
+    /// The address can't be listened on.
+    #[error("can't listen on {0}")]
+    Listen(SocketAddr, #[source] std::io::Error),
+    /// The system says no.
+    #[error("the daemon can't run")]
+    Io(#[from] std::io::Error),
+}
+
+/// Runs until SIGTERM or SIGINT, and drains. `ready` is called once, when the first snapshot is being served.
+///
+/// # Errors
+/// A socket can't be bound, or a thread can't be started.
+pub fn run(settings: &Settings, hangup: Hangup, ready: impl FnOnce(Ready)) -> Result<(), Error> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(both_planes(settings, hangup, ready))
+}
+
+async fn both_planes(settings: &Settings, hangup: Hangup, ready: impl FnOnce(Ready)) -> Result<(), Error> {
+    let signals = Signals::listen(hangup)?;
+    let bound = server::bind(settings.listen, settings.threads).map_err(|error| Error::Listen(settings.listen, error))?;
+    let listen = bound.local_addr();
+    tracing::info!(address = %listen, "listening");
+    let admin = admin::Listener::bind(&settings.admin)?;
+    let (publisher, reader) = snapshot::channel();
+
+    let source = Dir::open(&settings.manifests)?;
+    let relist = source.relist();
+    let store = Store::open(&settings.state_dir);
+    let runtimes = Arc::new(Runtimes::new(settings.lxcpath.clone()));
+    let reconciler =
+        Reconciler::new(runtimes, Watcher::new(), Starts::new(settings.lxcpath.clone()), store, publisher, settings.allow_empty);
+    let control = tokio::spawn(reconciler.run(source));
+
+    let (trigger, shutdown) = server::shutdown();
+    let limits = server::Settings { drain: settings.drain, ..server::Settings::default() };
+    let made_of = reader.clone();
+    let serving = server::serve(vec![bound], limits, move || Web::new(&made_of), &shutdown)?;
+    let (stop_admin, admin_stops) = tokio::sync::oneshot::channel::<()>();
+    let admin = tokio::spawn(admin::serve(admin, reader.clone(), async { drop(admin_stops.await) }));
+
+    let mut first = reader;
+    if first.newer_than(0).await.is_some() {
+        let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]);
+        ready(Ready { listen });
+    }
+    end(signals, relist, &trigger, serving).await?;
+    control.abort();
+    drop(stop_admin);
+    let _ = admin.await;
+    Ok(())
+}
+
+/// Waits for the signal that ends it; then for requests in flight, or for a second signal.
+async fn end(mut signals: Signals, relist: Relist, trigger: &server::Trigger, serving: server::Running) -> Result<(), Error> {
+    while let Word::Relist = signals.next().await {
+        tracing::info!("SIGHUP: listing again");
+        relist.ask();
+    }
+    tracing::info!("draining; a second signal stops at once");
+    let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Stopping]);
+    trigger.drain();
+    let mut drained = std::pin::pin!(serving.join());
+    loop {
+        tokio::select! {
+            result = &mut drained => return Ok(result?),
+            word = signals.next() => if let Word::End = word {
+                tracing::info!("stopping at once");
+                trigger.stop();
+            },
+        }
+    }
+}
+
+/// The serving plane of one thread, as the server calls it.
+struct Web {
+    proxy: Rc<Proxy>,
+}
+
+impl Web {
+    fn new(reader: &Reader) -> Self {
+        let proxy = Rc::new(Proxy::new(reader));
+        let (held, mut reader) = (proxy.clone(), reader.clone());
+        // A thread without requests lets go of old pictures, too: they hold the roots of containers.
+        tokio::task::spawn_local(async move {
+            let mut revision = 0;
+            while let Some(newer) = reader.newer_than(revision).await {
+                revision = newer;
+                held.refresh();
+            }
+        });
+        Self { proxy }
+    }
+}
+
+impl server::Service for Web {
+    type Body = ResponseBody;
+
+    async fn call(&self, request: Request<Incoming>, connection: &Rc<Connection>) -> Response<ResponseBody> {
+        let client_ip = HeaderValue::from_str(&connection.client.ip().to_string()).unwrap_or(HeaderValue::from_static(""));
+        // Only a tunnel outlives its request.
+        let in_flight = request.headers().contains_key(UPGRADE).then(|| -> Rc<dyn std::fmt::Debug> { Rc::new(connection.hold()) });
+        let peer = Peer { client: connection.client, server: connection.server, scheme: connection.scheme.as_str(), client_ip, in_flight };
+        self.proxy.answer(request, &peer).await
+    }
+}
+
+/// The signals that mean something.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+    meaning: Hangup,
+}
+
+enum Word {
+    End,
+    Relist,
+}
+
+impl Signals {
+    fn listen(meaning: Hangup) -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+            meaning,
+        })
+    }
+
+    async fn next(&mut self) -> Word {
+        tokio::select! {
+            _ = self.terminate.recv() => Word::End,
+            _ = self.interrupt.recv() => Word::End,
+            _ = self.hangup.recv() => match self.meaning {
+                Hangup::Relist => Word::Relist,
+                Hangup::End => Word::End,
+            },
+        }
+    }
+}
