@@ -1,3 +1,20 @@
 //! The process: arguments in, exit code out.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use lxcproxy::cli::{Cli, Failure};
+
+fn main() -> ExitCode {
+    match Cli::parse().run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.report();
+            match failure {
+                Failure::Failed(_) => ExitCode::from(1),
+                // As clap exits, when the arguments do not parse.
+                Failure::Usage(_) => ExitCode::from(2),
+            }
+        }
+    }
+}

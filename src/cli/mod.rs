@@ -1,0 +1,107 @@
+//! Arguments -> one subcommand, run to its end.
+//!
+//! In: the command line. Out: text on standard output, or a [`Failure`]. Never: an exit code of its own; that is `main`'s.
+
+mod client;
+mod demo;
+mod get;
+mod run;
+mod schema;
+mod table;
+mod validate;
+mod version;
+mod wait;
+
+use std::io::{ErrorKind, Write};
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+
+/// The reverse proxy for system containers: drop a manifest in, and the application is on the web.
+#[derive(Debug, Parser)]
+#[command(name = "lxcproxy", version, disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Run),
+    Validate(validate::Validate),
+    Schema(schema::Schema),
+    Get(get::Get),
+    Wait(wait::Wait),
+    Demo(demo::Demo),
+    Version(version::Version),
+}
+
+/// How a subcommand went wrong.
+#[derive(Debug)]
+pub enum Failure {
+    /// It was understood, and the answer is no.
+    Failed(anyhow::Error),
+    /// It could not be done as asked: arguments, files.
+    Usage(anyhow::Error),
+}
+
+impl Cli {
+    /// Runs the subcommand.
+    ///
+    /// # Errors
+    /// As the subcommand says; nothing has been printed about it yet.
+    pub fn run(self) -> Result<(), Failure> {
+        match self.command {
+            Command::Run(run) => run.execute().map_err(Failure::Failed),
+            Command::Validate(validate) => validate.execute(),
+            Command::Schema(schema) => schema.execute().map_err(Failure::Failed),
+            Command::Get(get) => get.execute().map_err(Failure::Failed),
+            Command::Wait(wait) => wait.execute().map_err(Failure::Failed),
+            Command::Demo(demo) => demo.execute().map_err(Failure::Failed),
+            Command::Version(version) => version.execute().map_err(Failure::Failed),
+        }
+    }
+}
+
+impl Failure {
+    /// Prints one line: the error and its causes.
+    pub fn report(&self) {
+        let (Self::Failed(error) | Self::Usage(error)) = self;
+        warn_user(&format!("error: {error:#}"));
+    }
+}
+
+/// Prints to standard output. A reader that has seen enough (`| head`) is no error.
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        result => result.context("standard output can't be written"),
+    }
+}
+
+/// Prints a line to standard error. If nobody can read it, there is nobody to tell that either.
+fn warn_user(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_subcommand_explains_itself_with_an_example() {
+        for command in Cli::command().get_subcommands() {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("  lxcproxy ") && help.contains(command.get_name()), "{}: {help}", command.get_name());
+        }
+    }
+}
