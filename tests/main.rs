@@ -5,4 +5,17 @@
 #![allow(unreachable_pub, reason = "nobody uses a test from outside")]
 #![allow(clippy::print_stderr, reason = "what a test prints is shown when it fails")]
 
+mod application;
 mod architecture;
+mod cli;
+mod container;
+mod demo;
+mod docs;
+mod fastcgi;
+mod http;
+mod last_good;
+mod process;
+mod reference;
+mod replacements;
+mod samples;
+mod support;

@@ -1,0 +1,209 @@
+//! An update never makes a working application worse: at run time, after `kill -9`, and whatever else lies in the directory.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use crate::support::daemon::{Daemon, PATIENCE};
+use crate::support::site::Site;
+
+const HOST: &str = "site.example.org";
+
+fn version(daemon: &Daemon) -> String {
+    let answer = daemon.request("/").host(HOST).send();
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.header("x-version").to_owned()
+}
+
+/// Ways to break a manifest, and what the one line has to say.
+fn mistakes(good: &str) -> Vec<(&'static str, String, &'static str)> {
+    vec![
+        ("syntax", format!("{good}oops: [\n"), "site.yaml:"),
+        ("unknown field", good.replace("backendRefs:", "backendRef:"), "backendRefs"),
+        ("wrong type", good.replace("hostnames: [site.example.org]", "hostnames: 5"), "spec.hostnames"),
+        ("bad reference", good.replace("[{name: web}]", "[{name: wob}]"), "wob"),
+        ("half a file", good[..good.len() / 2].to_owned(), "site.yaml:"),
+        ("empty", String::new(), "site.yaml"),
+    ]
+}
+
+#[test]
+fn a_broken_manifest_keeps_the_site_as_it_was_and_one_line_says_why() {
+    let site = Site::new("hello");
+    let good = site.version("site", HOST, "1");
+    let daemon = Daemon::builder().manifest("site.yaml", &good).start();
+    daemon.wait_condition("site", "Ready", PATIENCE);
+    for (what, broken, said) in mistakes(&good) {
+        daemon.manifest("site.yaml", &broken);
+        let message = daemon.wait_reason("site", "Accepted", "Invalid", PATIENCE);
+        assert!(message.contains("site.yaml") && message.contains(said), "{what}: {message}");
+        assert_eq!(version(&daemon), "1", "{what}");
+        let table = daemon.cli(&["get", "apps"]).output().unwrap();
+        let table = String::from_utf8(table.stdout).unwrap();
+        let row = table.lines().find(|line| line.starts_with("site ")).unwrap_or_else(|| panic!("{table}"));
+        assert!(row.contains("site.yaml") && row.contains("False"), "{what}: {table}");
+        daemon.manifest("site.yaml", &good);
+        daemon.wait_condition("site", "Ready", PATIENCE);
+    }
+}
+
+#[test]
+fn line_and_column_of_a_mistake_are_told() {
+    let site = Site::new("hello");
+    let good = site.version("site", HOST, "1");
+    let line = 1 + good.lines().position(|line| line.contains("hostnames")).unwrap();
+    let daemon = Daemon::builder().manifest("site.yaml", &good.replace("hostnames", "hostname")).start();
+    let message = daemon.wait_reason("site", "Accepted", "Invalid", PATIENCE);
+    assert!(message.starts_with(&format!("site.yaml:{line}:3: spec.hostname")), "{message}");
+    assert!(message.contains("did you mean `hostnames`"), "{message}");
+}
+
+#[test]
+fn an_update_whose_socket_is_not_there_waits_until_it_is() {
+    let site = Site::new("hello");
+    let good = site.version("site", HOST, "1");
+    let daemon = Daemon::builder().manifest("site.yaml", &good).start();
+    daemon.wait_condition("site", "Ready", PATIENCE);
+    daemon.manifest("site.yaml", &site.version("site", HOST, "2").replace("/run/app.sock", "/run/new.sock"));
+    let message = daemon.wait_reason("site", "Programmed", "LastKnownGood", PATIENCE);
+    assert!(message.contains("generation 1") && message.contains("generation 2") && message.contains("/run/new.sock"), "{message}");
+    assert_eq!(version(&daemon), "1");
+    fs::rename(site.rootfs().join("run/app.sock"), site.rootfs().join("run/new.sock")).unwrap();
+    daemon.wait_condition("site", "Ready", PATIENCE);
+    assert_eq!(version(&daemon), "2");
+}
+
+#[test]
+fn a_manifest_broken_while_the_daemon_was_killed_is_served_as_it_was() {
+    let site = Site::new("hello");
+    let good = site.version("site", HOST, "1");
+    let mut daemon = Daemon::builder().manifest("site.yaml", &good).start();
+    daemon.wait_condition("site", "Ready", PATIENCE);
+    let uid = daemon.apps()["site"]["metadata"]["uid"].clone();
+    for (what, broken, _) in mistakes(&good) {
+        // The first generation was served and kept before the daemon said that it is ready.
+        daemon.kill9();
+        daemon.manifest("site.yaml", &broken);
+        daemon.restart();
+        assert_eq!(version(&daemon), "1", "{what}");
+        daemon.wait_reason("site", "Programmed", "LastKnownGood", PATIENCE);
+        assert_eq!(daemon.apps()["site"]["metadata"]["uid"], uid, "{what}");
+    }
+    daemon.manifest("site.yaml", &site.version("site", HOST, "2"));
+    daemon.wait_condition("site", "Ready", PATIENCE);
+    assert_eq!(version(&daemon), "2");
+    assert_eq!(daemon.apps()["site"]["metadata"]["generation"], 2);
+}
+
+#[test]
+fn a_hopeless_manifest_beside_it_changes_nothing_at_run_time_or_at_start() {
+    let site = Site::new("hello");
+    let mut daemon = Daemon::builder().manifest("site.yaml", &site.version("site", HOST, "1")).start();
+    daemon.wait_condition("site", "Ready", PATIENCE);
+    let transition = daemon.apps()["site"]["status"]["conditions"].clone();
+    for (name, text) in [("a-hopeless.yaml", "{{{{ %\t"), ("z-hopeless.yaml", "kind: App\nmetadata: {name: site}\n"), ("n.yaml", "5")] {
+        daemon.manifest(name, text);
+        daemon.eventually(PATIENCE, || {
+            let log = daemon.log();
+            if log.contains(name) { Ok(()) } else { Err(format!("nothing is said about {name}")) }
+        });
+        assert_eq!(version(&daemon), "1", "{name}");
+        assert_eq!(daemon.apps()["site"]["status"]["conditions"], transition, "{name}");
+    }
+    daemon.restart();
+    daemon.wait_condition("site", "Ready", PATIENCE);
+    assert_eq!(version(&daemon), "1");
+}
+
+#[test]
+fn a_manifest_directory_that_is_empty_or_gone_is_no_deletion() {
+    let site = Site::new("hello");
+    let mut daemon = Daemon::builder().manifest("site.yaml", &site.version("site", HOST, "1")).start();
+    daemon.wait_condition("site", "Ready", PATIENCE);
+    daemon.remove_manifest("site.yaml");
+    daemon.wait_log(PATIENCE, |line| line.contains("directory is empty"));
+    assert_eq!(version(&daemon), "1");
+    fs::remove_dir(daemon.manifests()).unwrap();
+    daemon.wait_log(PATIENCE, |line| line.contains("what is served stays") && !line.contains("is empty"));
+    assert_eq!(version(&daemon), "1");
+    daemon.restart();
+    assert_eq!(version(&daemon), "1");
+    fs::create_dir(daemon.manifests()).unwrap();
+    daemon.manifest("site.yaml", &site.version("site", HOST, "2"));
+    daemon.eventually(PATIENCE, || if version(&daemon) == "2" { Ok(()) } else { Err("still the old one".to_owned()) });
+}
+
+#[test]
+fn a_manifest_that_is_taken_away_takes_its_routes_along() {
+    let site = Site::new("hello");
+    let daemon = Daemon::builder()
+        .manifest("site.yaml", &site.version("site", HOST, "1"))
+        .manifest("other.yaml", &site.version("other", "other.example.org", "1"))
+        .start();
+    daemon.wait_condition("other", "Ready", PATIENCE);
+    daemon.remove_manifest("other.yaml");
+    daemon.eventually(PATIENCE, || match daemon.request("/").host("other.example.org").send().status {
+        404 => Ok(()),
+        status => Err(format!("still {status}")),
+    });
+    assert!(!daemon.apps().contains_key("other"));
+    assert_eq!(version(&daemon), "1");
+}
+
+#[test]
+fn a_missing_backend_answers_503_and_heals_within_100_ms_of_its_socket() {
+    let mut site = Site::new("hello");
+    site.stop();
+    let daemon = Daemon::builder().manifest("site.yaml", &site.version("site", HOST, "1")).start();
+    daemon.wait_reason("site", "ResolvedRefs", "SocketNotFound", PATIENCE);
+    let answer = daemon.request("/").host(HOST).send();
+    assert_eq!((answer.status, answer.header("retry-after")), (503, "1"));
+    assert!(answer.text().contains("app: site"), "{}", answer.text());
+    assert!(!answer.text().contains("app.sock"), "no path is told: {}", answer.text());
+    // Let the back-off grow beyond what would hide a missing event.
+    let began = Instant::now();
+    daemon.eventually(PATIENCE, || if began.elapsed() > Duration::from_secs(2) { Ok(()) } else { Err("too early".to_owned()) });
+    site.start("back");
+    let appeared = Instant::now();
+    daemon.wait_condition("site", "Ready", PATIENCE);
+    // What `lxcproxy get` itself takes is part of this.
+    assert!(appeared.elapsed() < Duration::from_millis(400), "{:?}", appeared.elapsed());
+    assert_eq!(daemon.request("/").host(HOST).send().text(), "back\n");
+}
+
+#[test]
+fn a_claim_whose_backend_is_away_answers_503_itself_and_never_falls_through() {
+    let (site, mut other) = (Site::new("site"), Site::new("other"));
+    let below =
+        other.version("below", HOST, "below").replace("  - backendRefs:", "  - matches: [{path: {value: /below}}]\n    backendRefs:");
+    let daemon = Daemon::builder().manifest("site.yaml", &site.version("site", HOST, "1")).manifest("below.yaml", &below).start();
+    daemon.wait_condition("below", "Ready", PATIENCE);
+    assert_eq!(daemon.request("/below/x").host(HOST).send().header("x-version"), "below");
+    other.stop();
+    let answer = daemon.request("/below/x").host(HOST).send();
+    assert_eq!(answer.status, 503);
+    assert!(answer.text().contains("app: below"), "{}", answer.text());
+    daemon.manifest("below.yaml", &below.replace("spec:", "spec: ["));
+    daemon.wait_reason("below", "Accepted", "Invalid", PATIENCE);
+    assert_eq!(daemon.request("/below/x").host(HOST).send().status, 503, "a broken manifest keeps its claim");
+    assert_eq!(version(&daemon), "1");
+}
+
+#[test]
+fn the_manifest_directory_is_read_and_never_written() {
+    let site = Site::new("hello");
+    let mut daemon = Daemon::builder().manifest("site.yaml", &site.version("site", HOST, "1")).start();
+    let look = |daemon: &Daemon| {
+        let stamp = |path: &std::path::Path| fs::metadata(path).unwrap().modified().unwrap();
+        let mut names: Vec<_> = fs::read_dir(daemon.manifests()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        names.sort();
+        let stamps: Vec<_> = names.iter().map(|name| stamp(name)).collect();
+        (stamp(&daemon.manifests()), names, stamps)
+    };
+    let before = look(&daemon);
+    daemon.wait_condition("site", "Ready", PATIENCE);
+    daemon.restart();
+    daemon.wait_condition("site", "Ready", PATIENCE);
+    daemon.signal(rustix::process::Signal::TERM);
+    daemon.wait_exit(PATIENCE);
+    assert_eq!(look(&daemon), before);
+}

@@ -1,0 +1,101 @@
+//! The process: signals, drain, flags.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Mutex;
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::support::daemon::{Daemon, PATIENCE, eventually};
+use crate::support::recorder::Recorder;
+
+#[test]
+fn sigterm_lets_a_request_in_flight_finish_and_takes_no_new_connection() {
+    let (proceed, wait) = channel();
+    let wait = Mutex::new(wait);
+    let backend = Recorder::answering(move |_, stream| {
+        wait.lock().unwrap().recv_timeout(PATIENCE).is_ok()
+            && stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\ndone\n").is_ok()
+    });
+    let mut daemon = Daemon::builder().manifest("app.yaml", &backend.manifest("")).start();
+    let address = daemon.address();
+    let mut client = TcpStream::connect(address).unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    client.write_all(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+    let _ = backend.next();
+    daemon.signal(Signal::TERM);
+    eventually(PATIENCE, || match TcpStream::connect(address) {
+        Err(_) => Ok(()),
+        Ok(_) => Err("it still accepts".to_owned()),
+    })
+    .unwrap();
+    proceed.send(()).unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("done\n"), "{answer}");
+    assert!(daemon.wait_exit(PATIENCE).success());
+}
+
+#[test]
+fn a_second_sigterm_stops_at_once() {
+    let backend = Recorder::answering(|_, stream| std::io::copy(stream, &mut std::io::sink()).is_ok());
+    let mut daemon = Daemon::builder().manifest("app.yaml", &backend.manifest("")).start();
+    let address = daemon.address();
+    let mut client = TcpStream::connect(address).unwrap();
+    client.write_all(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+    let _ = backend.next();
+    let began = Instant::now();
+    daemon.signal(Signal::TERM);
+    daemon.wait_log(PATIENCE, |line| line.contains("draining"));
+    daemon.signal(Signal::TERM);
+    daemon.wait_exit(PATIENCE);
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_drain_ends_at_its_deadline() {
+    let backend = Recorder::answering(|_, stream| std::io::copy(stream, &mut std::io::sink()).is_ok());
+    let mut daemon = Daemon::builder().manifest("app.yaml", &backend.manifest("")).arg("--drain-timeout").arg("300ms").start();
+    let mut client = TcpStream::connect(daemon.address()).unwrap();
+    client.write_all(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+    let _ = backend.next();
+    let began = Instant::now();
+    daemon.signal(Signal::TERM);
+    daemon.wait_exit(PATIENCE);
+    assert!(began.elapsed() >= Duration::from_millis(300) && began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+}
+
+#[test]
+fn sighup_lists_again() {
+    let backend = Recorder::new();
+    let daemon = Daemon::builder().manifest("app.yaml", &backend.manifest("")).start();
+    daemon.signal(Signal::HUP);
+    daemon.wait_log(PATIENCE, |line| line.contains("SIGHUP"));
+    assert_eq!(daemon.get("/").status, 200);
+}
+
+#[test]
+fn settings_come_from_the_environment_too() {
+    let daemon =
+        Daemon::builder().env("LXCPROXY_THREADS", "3").env("LXCPROXY_DRAIN_TIMEOUT", "1s").env("LXCPROXY_ALLOW_EMPTY", "true").start();
+    let threads = std::fs::read_dir(format!("/proc/{}/task", daemon.pid())).unwrap();
+    let serving =
+        threads.filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).ok()).filter(|name| name.starts_with("serve"));
+    assert_eq!(serving.count(), 3);
+}
+
+#[test]
+fn a_port_that_is_taken_is_an_error_that_names_it() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = std::process::Command::new(crate::support::daemon::LXCPROXY);
+    command.args(["run", "--listen", &address, "--manifests"]).arg(dir.path());
+    command.arg("--state-dir").arg(dir.path().join("state")).arg("--admin").arg(dir.path().join("admin.sock"));
+    let output = command.output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("error: ") && said.contains(&address), "{said}");
+}

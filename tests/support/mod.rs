@@ -1,0 +1,115 @@
+//! What the tests stand on: the real daemon, real containers, real peers; what they need of the machine, and how they wait.
+//!
+//! A test that needs something says so in its first line: `needs!(lxc, root);`. Where that is missing the test fails, unless the
+//! environment variable `LXCPROXY_TEST_WITHOUT` (comma separated) names it; then it is left out, and says so.
+
+#![allow(dead_code, reason = "a harness offers more than one test asks for")]
+
+pub mod cli;
+pub mod curl;
+pub mod daemon;
+pub mod keepalive;
+pub mod log;
+pub mod lxc;
+pub mod netns;
+pub mod nginx;
+pub mod recorder;
+pub mod site;
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use netns::Netns;
+
+/// Leaves the test out if one of these is missing and may be: `lxc`, `root`, `php-fpm`, `php`, or a program's name.
+macro_rules! needs {
+    ($($what:ident),+ $(,)?) => {
+        if $crate::support::left_out(module_path!(), &[$(stringify!($what)),+]) {
+            return;
+        }
+    };
+}
+pub(crate) use needs;
+
+/// How long anything may take that has to happen: far more than it takes on a healthy machine.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Whether the test is to be left out. Panics if something is missing that nobody excused. `_` in a name stands for `-`.
+pub fn left_out(test: &str, needs: &[&str]) -> bool {
+    let excused = std::env::var("LXCPROXY_TEST_WITHOUT").unwrap_or_default();
+    let excused: Vec<&str> = excused.split(',').map(str::trim).collect();
+    for need in needs.iter().map(|need| need.replace('_', "-")) {
+        if excused.contains(&need.as_str()) {
+            let thread = std::thread::current();
+            let line = format!("{}: left out, it needs {need}", thread.name().unwrap_or(test));
+            eprintln!("{line}");
+            if let Some(file) = std::env::var_os("LXCPROXY_TEST_SKIPPED") {
+                let mut file = OpenOptions::new().create(true).append(true).open(file).unwrap();
+                writeln!(file, "{line}").unwrap();
+            }
+            return true;
+        }
+        assert!(is_there(&need), "this test needs {need}; install it, or leave the test out with LXCPROXY_TEST_WITHOUT={need}");
+    }
+    false
+}
+
+fn is_there(need: &str) -> bool {
+    match need {
+        "root" => rustix::process::geteuid().is_root(),
+        "lxc" => ["lxc-start", "lxc-info", "lxc-monitor", "lxc-attach", "lxc-stop"].iter().all(|tool| on_path(tool)),
+        "php-fpm" => on_path("php-fpm8.2"),
+        "php" => on_path("php8.2"),
+        program => on_path(program),
+    }
+}
+
+fn on_path(program: &str) -> bool {
+    let path = std::env::var("PATH").unwrap_or_default();
+    path.split(':').chain(["/usr/sbin", "/sbin"]).any(|directory| std::path::Path::new(directory).join(program).is_file())
+}
+
+/// Waits for a condition, and panics if it is not there in time.
+pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// [`until`], without blocking the other tasks of the test.
+pub async fn eventually<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
+    let attempts = async {
+        loop {
+            if let Some(value) = condition().await {
+                return value;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, attempts).await.unwrap_or_else(|_| panic!("{what}: not within {PATIENCE:?}"))
+}
+
+/// The value of a future that has to be ready soon.
+pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("{what}: not within {PATIENCE:?}"))
+}
+
+/// Runs a program to its end, and panics with what it said if it failed. Returns its standard output.
+pub fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{command:?}: {}\n{stdout}{stderr}", output.status);
+    stdout.into_owned()
+}
+
+/// A program, in a network namespace or here.
+pub fn program(netns: Option<&Netns>, program: &str) -> Command {
+    netns.map_or_else(|| Command::new(program), |netns| netns.command(program))
+}
