@@ -9,7 +9,9 @@ use std::sync::Arc;
 use http::header::UPGRADE;
 use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
 
 use crate::backend::ResponseBody;
 use crate::config::Settings;
@@ -48,6 +50,9 @@ pub enum Error {
     /// The address can't be listened on.
     #[error("can't listen on {0}")]
     Listen(SocketAddr, #[source] std::io::Error),
+    /// The control plane has ended by itself: a fault of ours. What was served is on disk for the next start.
+    #[error("the control plane has failed")]
+    Control(#[source] tokio::task::JoinError),
     /// The system says no.
     #[error("the daemon can't run")]
     Io(#[from] std::io::Error),
@@ -63,6 +68,7 @@ pub fn run(settings: &Settings, hangup: Hangup, ready: impl FnOnce(Ready)) -> Re
 
 async fn both_planes(settings: &Settings, hangup: Hangup, ready: impl FnOnce(Ready)) -> Result<(), Error> {
     let signals = Signals::listen(hangup)?;
+    raise_descriptor_limit();
     let bound = server::bind(settings.listen, settings.threads).map_err(|error| Error::Listen(settings.listen, error))?;
     let listen = bound.local_addr();
     tracing::info!(address = %listen, "listening");
@@ -75,7 +81,7 @@ async fn both_planes(settings: &Settings, hangup: Hangup, ready: impl FnOnce(Rea
     let runtimes = Arc::new(Runtimes::new(settings.lxcpath.clone()));
     let reconciler =
         Reconciler::new(runtimes, Watcher::new(), Starts::new(settings.lxcpath.clone()), store, publisher, settings.allow_empty);
-    let control = tokio::spawn(reconciler.run(source));
+    let mut control = tokio::spawn(reconciler.run(source));
 
     let (trigger, shutdown) = server::shutdown();
     let limits = server::Settings { drain: settings.drain, ..server::Settings::default() };
@@ -89,31 +95,55 @@ async fn both_planes(settings: &Settings, hangup: Hangup, ready: impl FnOnce(Rea
         let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]);
         ready(Ready { listen });
     }
-    end(signals, relist, &trigger, serving).await?;
+    let why = until_end(&mut control, signals, relist, &trigger, serving).await;
     control.abort();
     drop(stop_admin);
     let _ = admin.await;
-    Ok(())
+    why
 }
 
 /// Waits for the signal that ends it; then for requests in flight, or for a second signal.
-async fn end(mut signals: Signals, relist: Relist, trigger: &server::Trigger, serving: server::Running) -> Result<(), Error> {
-    while let Word::Relist = signals.next().await {
-        tracing::info!("SIGHUP: listing again");
-        relist.ask();
-    }
+async fn until_end(
+    control: &mut JoinHandle<()>,
+    mut signals: Signals,
+    relist: Relist,
+    trigger: &server::Trigger,
+    serving: server::Running,
+) -> Result<(), Error> {
+    let why = loop {
+        tokio::select! {
+            word = signals.next() => match word {
+                Word::End => break Ok(()),
+                Word::Relist => {
+                    tracing::info!("SIGHUP: listing again");
+                    relist.ask();
+                }
+            },
+            // It runs for ever: without it nothing would follow the manifests, and nobody would notice.
+            ended = &mut *control => break ended.map_err(Error::Control),
+        }
+    };
     tracing::info!("draining; a second signal stops at once");
     let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Stopping]);
     trigger.drain();
     let mut drained = std::pin::pin!(serving.join());
     loop {
         tokio::select! {
-            result = &mut drained => return Ok(result?),
+            result = &mut drained => return why.and(result.map_err(Error::Io)),
             word = signals.next() => if let Word::End = word {
                 tracing::info!("stopping at once");
                 trigger.stop();
             },
         }
+    }
+}
+
+/// Two descriptors a request: the soft limit of most systems (1024) is for programs that use select(2).
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    if let Err(error) = raised {
+        tracing::warn!("the limit of open files stays at {:?}: {error}", limit.current);
     }
 }
 

@@ -99,3 +99,22 @@ fn a_port_that_is_taken_is_an_error_that_names_it() {
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("error: ") && said.contains(&address), "{said}");
 }
+
+#[test]
+fn the_limit_of_open_files_is_raised_to_what_is_allowed() {
+    let dir = tempfile::Builder::new().prefix("lxcproxy-test-").tempdir().unwrap();
+    let mut command = std::process::Command::new("prlimit");
+    command.args(["--nofile=200:3000", "setpriv", "--pdeathsig", "KILL", "--", crate::support::daemon::LXCPROXY, "run"]);
+    command.args(["--listen", "127.0.0.1:0", "--manifests"]).arg(dir.path());
+    command.arg("--state-dir").arg(dir.path().join("state")).arg("--admin").arg(dir.path().join("admin.sock"));
+    let mut child = command.stderr(std::process::Stdio::null()).spawn().unwrap();
+    let limit = eventually(PATIENCE, || {
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();
+        let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap_or_default().to_owned();
+        let soft = files.split_whitespace().nth(3).unwrap_or_default().to_owned();
+        if soft == "3000" { Ok(()) } else { Err(files) }
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
+    limit.unwrap();
+}
