@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::support::daemon::{Daemon, PATIENCE, eventually};
+use crate::support::needs;
 use crate::support::recorder::Recorder;
 
 #[test]
@@ -117,4 +118,21 @@ fn the_limit_of_open_files_is_raised_to_what_is_allowed() {
     child.kill().unwrap();
     child.wait().unwrap();
     limit.unwrap();
+}
+
+#[test]
+fn a_killed_daemon_leaves_no_child_behind() {
+    needs!(lxc);
+    let manifest = Recorder::new().manifest("").replace("spec:\n", "spec:\n  container: lxcproxy-test-none\n");
+    let lxcpath = tempfile::Builder::new().prefix("lxcproxy-test-").tempdir().unwrap();
+    let mut daemon = Daemon::builder().manifest("app.yaml", &manifest).lxcpath(lxcpath.path()).start();
+    let pid = daemon.pid();
+    let children = || {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        text.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let is_monitor = |child: &String| std::fs::read_to_string(format!("/proc/{child}/comm")).is_ok_and(|name| name == "lxc-monitor\n");
+    let monitor = daemon.eventually(PATIENCE, || children().into_iter().find(is_monitor).ok_or_else(|| "no lxc-monitor yet".to_owned()));
+    daemon.kill9();
+    eventually(PATIENCE, || if is_monitor(&monitor) { Err(format!("{monitor} still runs")) } else { Ok(()) }).unwrap();
 }

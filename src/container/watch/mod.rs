@@ -4,6 +4,7 @@
 //! In: what to watch, under a key of the caller's. Out: keys, each meaning "look again". Never: a promise that every change gives a hint.
 
 mod directories;
+mod orphan;
 mod starts;
 
 use std::collections::{BTreeSet, HashMap};

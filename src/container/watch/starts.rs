@@ -4,7 +4,7 @@
 //!
 //! `lxc-monitor` starts one `lxc-monitord` for its lxcpath if there is none; containers report to that daemon, within a millisecond and
 //! with or without systemd, and it goes away by itself 30 s after its last listener has. It may have others, so it is never told to quit.
-//! A monitor whose reader was killed ends with the next thing it has to say.
+//! A monitor ends with its reader, however that ends.
 
 use std::collections::{BTreeSet, HashMap};
 use std::io;
@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Key;
+use super::orphan::ends_with_us;
 use crate::api::v1::{ContainerRef, Runtime};
 use crate::names::ContainerName;
 
@@ -163,6 +164,7 @@ fn spawn(place: &Place) -> io::Result<Child> {
         command.arg("-P").arg(path);
     }
     command.args(["-n", ".*"]).env("LC_ALL", "C").kill_on_drop(true);
+    ends_with_us(&mut command);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()
 }
 
