@@ -267,7 +267,9 @@ mod tests {
         tree.write("www/big", "x".repeat(300_000).as_bytes());
         let shrink = |tree: &Tree| tree.open("www/big").set_len(200_000).unwrap();
         let (written, outcome) = on_the_wire(tree, "GET /big HTTP/1.1\r\n\r\n", shrink);
-        assert!(outcome.is_err() && written.contains("content-length: 300000\r\n") && written.len() < 300_000);
+        assert!(outcome.is_err() && written.len() < 300_000, "{} bytes, {outcome:?}", written.len());
+        // hyper may not have flushed its head by the time the read fails: then nothing at all is seen.
+        assert!(written.is_empty() || written.contains("content-length: 300000\r\n"), "{:?}", written.lines().next());
     }
 
     #[test]
