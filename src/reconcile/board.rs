@@ -37,6 +37,7 @@ pub(super) struct Board {
     /// The writer of the records of these Apps.
     keeping: Option<(JoinHandle<()>, BTreeSet<AppName>)>,
     news: bool,
+    opened: bool,
     sweep: Option<Instant>,
 }
 
@@ -57,6 +58,7 @@ impl Board {
             keeping: None,
             // The first publication says that there is something to read.
             news: true,
+            opened: false,
             sweep: None,
         };
         (board, records)
@@ -136,13 +138,15 @@ impl Board {
         }
     }
 
-    /// The first publication: whoever asks once the daemon is ready finds every App.
-    pub(super) fn publish_first(&mut self, entries: &BTreeMap<AppName, Entry>) {
-        let now = now();
-        for name in self.changed.clone() {
-            self.describe(&name, entries.get(&name), &now);
-        }
-        self.publish(entries);
+    /// Whether all that has changed is kept, and said.
+    pub(super) fn is_settled(&self) -> bool {
+        self.keeping.is_none() && self.changed.is_empty()
+    }
+
+    /// The first publication. Until then nothing is served and nothing said, so that whoever asks a daemon that is ready finds every App.
+    pub(super) fn open(&mut self) {
+        self.opened = true;
+        self.publish_news();
     }
 
     /// Waits until what was begun is kept, and says it; never ends if nothing was begun. Cancel-safe.
@@ -161,7 +165,7 @@ impl Board {
     }
 
     fn publish_news(&mut self) {
-        if std::mem::take(&mut self.news) {
+        if self.opened && std::mem::take(&mut self.news) {
             self.publisher.publish(self.table.clone(), self.resources.clone());
             self.sweep.get_or_insert_with(|| Instant::now() + SWEEP);
         }

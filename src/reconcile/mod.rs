@@ -33,7 +33,7 @@ use intake::Intake;
 
 /// Everything is looked at again so often, whatever the events said.
 const RELIST: Duration = Duration::from_secs(30);
-/// The first publication waits so long for the first looks.
+/// The first publication waits so long for the first looks, and for the disk.
 const FIRST_LOOKS: Duration = Duration::from_secs(3);
 
 /// The control plane's loop.
@@ -81,13 +81,10 @@ impl Reconciler {
         loop {
             let entries = &mut self.entries;
             self.agenda.start(|name| entries.get_mut(name).map(Entry::job));
-            match first {
-                None => self.board.publish(&self.entries),
-                Some(latest) if self.agenda.is_idle() || Instant::now() >= latest => {
-                    first = None;
-                    self.board.publish_first(&self.entries);
-                }
-                Some(_) => {}
+            self.board.publish(&self.entries);
+            if first.is_some_and(|latest| (self.agenda.is_idle() && self.board.is_settled()) || Instant::now() >= latest) {
+                first = None;
+                self.board.open();
             }
             self.board.sweep();
             let wake = self.agenda.next_due().into_iter().chain(first).chain(self.board.sweep_due()).min();
