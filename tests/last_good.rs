@@ -207,3 +207,55 @@ fn the_manifest_directory_is_read_and_never_written() {
     daemon.wait_exit(PATIENCE);
     assert_eq!(look(&daemon), before);
 }
+
+#[test]
+fn events_lead_to_what_a_cold_start_finds() {
+    let site = Site::new("hello");
+    let manifest = |name: &str, version: &str| site.version(name, &format!("{name}.example.org"), version);
+    let mut daemon = Daemon::builder().manifest("site.yaml", &manifest("site", "1")).start();
+    let dir = daemon.manifests();
+    let place = |name: &str| dir.join(name);
+    let sub = place("team/deep");
+    let steps: [&dyn Fn(); 6] = [
+        &|| fs::write(place("site.yaml"), manifest("site", "2")).unwrap(),
+        &|| fs::write(place("both.yml"), [manifest("one", "1"), manifest("two", "1")].join("---\n")).unwrap(),
+        &|| fs::create_dir_all(&sub).and_then(|()| fs::write(sub.join("below.yaml"), manifest("below", "1"))).unwrap(),
+        &|| fs::write(place("both.yml"), manifest("two", "2")).unwrap(),
+        &|| fs::rename(sub.join("below.yaml"), place("moved.yaml")).unwrap(),
+        &|| fs::write(place(".hidden.yaml"), manifest("hidden", "1")).and_then(|()| fs::write(place("x.yaml~"), "[")).unwrap(),
+    ];
+    let seen = |daemon: &Daemon| {
+        let shown = |app: &serde_json::Value| (app["spec"].clone(), app["status"]["file"].clone(), reasons(app));
+        daemon.apps().iter().map(|(name, app)| (name.clone(), shown(app))).collect::<Vec<_>>()
+    };
+    for (number, step) in steps.iter().enumerate() {
+        step();
+        let mut copy = Daemon::builder();
+        for file in files_below(&dir) {
+            let name = file.strip_prefix(&dir).unwrap().to_str().unwrap().to_owned();
+            copy = copy.manifest(&name, &fs::read_to_string(&file).unwrap());
+        }
+        let cold = copy.start();
+        daemon.eventually(PATIENCE, || {
+            let (warm, cold) = (seen(&daemon), seen(&cold));
+            if warm == cold { Ok(()) } else { Err(format!("after step {number}:\n{warm:?}\nnot\n{cold:?}")) }
+        });
+    }
+    // Who is older is known from the state only: two files with one name, the later one first by path.
+    fs::copy(place("moved.yaml"), place("again.yaml")).unwrap();
+    daemon.wait_log(PATIENCE, |line| line.contains("again.yaml") && line.contains("NameConflict"));
+    let before = seen(&daemon);
+    daemon.restart();
+    assert_eq!(seen(&daemon), before);
+    assert_eq!(daemon.apps()["below"]["status"]["file"], "moved.yaml");
+}
+
+fn reasons(app: &serde_json::Value) -> Vec<String> {
+    let conditions = app["status"]["conditions"].as_array().unwrap();
+    conditions.iter().map(|condition| format!("{} {}", condition["type"], condition["reason"])).collect()
+}
+
+fn files_below(dir: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
+}

@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::daemon::{Daemon, PATIENCE, eventually};
+use crate::support::daemon::{Daemon, LOOK_AGAIN, PATIENCE, eventually};
 use crate::support::site::Site;
 
 const HOST: &str = "site.example.org";
@@ -66,9 +66,9 @@ fn two_hundred_replacements_under_load_fail_no_request_and_each_is_live_within_2
         }
         let version = format!("v{round}");
         replace(&daemon, round, &site.version("site", HOST, &version));
-        let took = wait_for(&daemon, &version);
-        if took > Duration::from_millis(200) {
-            late.push((round, took));
+        let (took, stalled) = wait_for(&daemon, &version);
+        if took.saturating_sub(stalled) > Duration::from_millis(200) {
+            late.push((round, took, stalled));
         }
     }
     let result = load.result();
@@ -77,20 +77,21 @@ fn two_hundred_replacements_under_load_fail_no_request_and_each_is_live_within_2
         result.lines().find_map(|line| line.trim().split_once(" requests in")?.0.parse().ok()).unwrap_or_else(|| panic!("{result}"));
     // Many times more on a machine with nothing else to do.
     assert!(requests > 1_000, "{result}");
-    // A machine that other tests share stalls now and then; the daemon does not.
-    assert!(late.len() <= 10, "more than one in twenty later than 200 ms: {late:?}");
-    assert!(late.iter().all(|(_, took)| *took < Duration::from_secs(5)), "{late:?}");
+    assert!(late.is_empty(), "later than 200 ms (round, in all, of which the test's own thread was kept waiting): {late:?}");
 }
 
-/// Waits until a version is served; how long that took.
-fn wait_for(daemon: &Daemon, version: &str) -> Duration {
-    let began = Instant::now();
+/// Waits until a version is served. How long that took; and how much of it the machine, busy with other tests, let this thread sleep
+/// longer than it asked for: the daemon was kept waiting as well.
+fn wait_for(daemon: &Daemon, version: &str) -> (Duration, Duration) {
+    let (began, mut stalled, mut rested) = (Instant::now(), Duration::ZERO, None::<Instant>);
     let mut agent = crate::support::keepalive::Agent::connect(daemon.address());
     let served = eventually(PATIENCE, || {
+        stalled += rested.map_or(Duration::ZERO, |since| since.elapsed().saturating_sub(LOOK_AGAIN));
         let (status, head) = agent.get("/", HOST);
         assert_eq!(status, 200, "{head}");
+        rested = Some(Instant::now());
         if head.contains(&format!("x-version: {version}\r\n")) { Ok(()) } else { Err(format!("not {version} but\n{head}")) }
     });
     served.unwrap_or_else(|problem| panic!("{problem}\n{}", daemon.log()));
-    began.elapsed()
+    (began.elapsed(), stalled)
 }

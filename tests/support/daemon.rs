@@ -28,7 +28,7 @@ pub const LXCPROXY: &str = env!("CARGO_BIN_EXE_lxcproxy");
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The pause between two looks at something that tells nobody when it changes.
-const LOOK_AGAIN: Duration = Duration::from_millis(5);
+pub const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// What a daemon is started with.
 #[derive(Debug, Default)]
@@ -135,9 +135,11 @@ impl Daemon {
 
     /// Writes a manifest so that nobody sees half of it: beside its place, then renamed over it.
     pub fn manifest(&self, name: &str, text: &str) {
-        let hidden = self.manifests().join(format!(".{name}.new"));
+        let place = self.manifests().join(name);
+        fs::create_dir_all(place.parent().expect("a file is in a directory")).unwrap();
+        let hidden = place.with_file_name(format!(".{}.new", place.file_name().expect("a file has a name").display()));
         fs::write(&hidden, text).unwrap();
-        fs::rename(&hidden, self.manifests().join(name)).unwrap();
+        fs::rename(&hidden, place).unwrap();
     }
 
     /// Takes a manifest away.

@@ -19,8 +19,9 @@ pub mod site;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+pub use daemon::PATIENCE;
 use netns::Netns;
 
 /// Leaves the test out if one of these is missing and may be: `lxc`, `root`, `php-fpm`, `php`, or a program's name.
@@ -32,9 +33,6 @@ macro_rules! needs {
     };
 }
 pub(crate) use needs;
-
-/// How long anything may take that has to happen: far more than it takes on a healthy machine.
-pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Whether the test is to be left out. Panics if something is missing that nobody excused. `_` in a name stands for `-`.
 pub fn left_out(test: &str, needs: &[&str]) -> bool {
@@ -73,14 +71,8 @@ fn on_path(program: &str) -> bool {
 
 /// Waits for a condition, and panics if it is not there in time.
 pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(value) = condition() {
-            return value;
-        }
-        assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    let look = || condition().ok_or_else(|| what.to_owned());
+    daemon::eventually(PATIENCE, look).unwrap_or_else(|problem| panic!("{problem}"))
 }
 
 /// [`until`], without blocking the other tasks of the test.
