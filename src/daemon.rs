@@ -17,13 +17,14 @@ use crate::backend::ResponseBody;
 use crate::config::Settings;
 use crate::container::Runtimes;
 use crate::container::watch::{Starts, Watcher};
+use crate::listen::Sharing;
 use crate::proxy::{Peer, Proxy};
 use crate::reconcile::Reconciler;
 use crate::server::{self, Connection};
 use crate::snapshot::Reader;
 use crate::source::{Dir, Relist, Source};
 use crate::state::Store;
-use crate::{admin, snapshot};
+use crate::{admin, listen, snapshot};
 
 /// What a daemon that serves is told by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +70,8 @@ pub fn run(settings: &Settings, hangup: Hangup, ready: impl FnOnce(Ready)) -> Re
 async fn both_planes(settings: &Settings, hangup: Hangup, ready: impl FnOnce(Ready)) -> Result<(), Error> {
     let signals = Signals::listen(hangup)?;
     raise_descriptor_limit();
-    let bound = server::bind(settings.listen, settings.threads).map_err(|error| Error::Listen(settings.listen, error))?;
+    let bound = listen::bind(settings.listen, settings.threads, Sharing::Alone);
+    let bound = bound.and_then(|bound| bound.open().map(|()| Arc::new(bound))).map_err(|error| Error::Listen(settings.listen, error))?;
     let listen = bound.local_addr();
     tracing::info!(address = %listen, "listening");
     let admin = admin::Listener::bind(&settings.admin)?;
@@ -79,14 +81,21 @@ async fn both_planes(settings: &Settings, hangup: Hangup, ready: impl FnOnce(Rea
     let relist = source.relist();
     let store = Store::open(&settings.state_dir);
     let runtimes = Arc::new(Runtimes::new(settings.lxcpath.clone()));
-    let reconciler =
-        Reconciler::new(runtimes, Watcher::new(), Starts::new(settings.lxcpath.clone()), store, publisher, settings.allow_empty);
+    let reconciler = Reconciler::new(
+        runtimes,
+        Watcher::new(),
+        Starts::new(settings.lxcpath.clone()),
+        store,
+        publisher,
+        bound.clone(),
+        settings.allow_empty,
+    );
     let mut control = tokio::spawn(reconciler.run(source));
 
     let (trigger, shutdown) = server::shutdown();
     let limits = server::Settings { drain: settings.drain, ..server::Settings::default() };
     let made_of = reader.clone();
-    let serving = server::serve(vec![bound], limits, move || Web::new(&made_of), &shutdown)?;
+    let serving = server::serve(&[bound], settings.threads, limits, move || Web::new(&made_of), &shutdown)?;
     let (stop_admin, admin_stops) = tokio::sync::oneshot::channel::<()>();
     let admin = tokio::spawn(admin::serve(admin, reader.clone(), async { drop(admin_stops.await) }));
 
@@ -175,7 +184,14 @@ impl server::Service for Web {
         let client_ip = HeaderValue::from_str(&connection.client.ip().to_string()).unwrap_or(HeaderValue::from_static(""));
         // Only a tunnel outlives its request.
         let in_flight = request.headers().contains_key(UPGRADE).then(|| -> Rc<dyn std::fmt::Debug> { Rc::new(connection.hold()) });
-        let peer = Peer { client: connection.client, server: connection.server, scheme: connection.scheme.as_str(), client_ip, in_flight };
+        let peer = Peer {
+            client: connection.client,
+            server: connection.server,
+            socket: connection.socket,
+            scheme: connection.scheme.as_str(),
+            client_ip,
+            in_flight,
+        };
         self.proxy.answer(request, &peer).await
     }
 }

@@ -9,6 +9,7 @@
 //! - [`api`]: manifests and their status, as written
 //! - [`container`]: what a container is; `container::rootfs` is the only door to its files
 //! - [`dial`]: an address becomes a connection
+//! - [`listen`]: an address becomes sockets that clients can connect to
 //! - [`route`]: a request finds its rule (pure)
 //! - [`snapshot`]: the hatch between the planes, swapped whole
 //!
@@ -46,6 +47,7 @@ pub mod config;
 pub mod container;
 pub mod daemon;
 pub mod dial;
+pub mod listen;
 pub mod manifest;
 pub mod names;
 pub mod proxy;

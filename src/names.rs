@@ -125,6 +125,31 @@ pub enum HostPattern {
     Wildcard(Arc<str>),
 }
 
+impl HostPattern {
+    /// Whether a host is meant by it; lower case, without port or trailing dot.
+    #[must_use]
+    pub fn matches(&self, host: &str) -> bool {
+        match self {
+            Self::Exact(own) => **own == *host,
+            Self::Wildcard(suffix) => is_below(host, suffix),
+        }
+    }
+
+    /// Whether there is a host that both mean.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Exact(host), pattern) | (pattern, Self::Exact(host)) => pattern.matches(host),
+            (Self::Wildcard(one), Self::Wildcard(two)) => one == two || is_below(one, two) || is_below(two, one),
+        }
+    }
+}
+
+/// Whether a host is the suffix with labels before it.
+fn is_below(host: &str, suffix: &str) -> bool {
+    host.strip_suffix(suffix).is_some_and(|labels| labels.len() > 1 && labels.ends_with('.'))
+}
+
 impl FromStr for HostPattern {
     type Err = NameError;
 
@@ -238,6 +263,17 @@ pub(crate) fn shown(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_patterns_overlap_if_some_host_fits_both() {
+        let pattern = |text: &str| text.parse::<HostPattern>().unwrap();
+        for (one, two) in [("a.b", "a.b"), ("*.b", "a.b"), ("*.b", "x.a.b"), ("*.b", "*.a.b"), ("*.b", "*.b")] {
+            assert!(pattern(one).overlaps(&pattern(two)) && pattern(two).overlaps(&pattern(one)), "{one} {two}");
+        }
+        for (one, two) in [("a.b", "b"), ("*.b", "b"), ("*.b", "ab"), ("*.b", "*.ab"), ("*.b", "x.ab")] {
+            assert!(!pattern(one).overlaps(&pattern(two)) && !pattern(two).overlaps(&pattern(one)), "{one} {two}");
+        }
+    }
 
     #[test]
     fn an_app_name_is_a_dns_label() {

@@ -5,22 +5,31 @@
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Cache};
-use imbl::OrdMap;
+use imbl::{OrdMap, Vector};
 use tokio::sync::watch;
 
-use crate::api::v1::AppResource;
-use crate::route::Table;
+use crate::api::v1::{AppResource, Event, GatewayResource, SourceResource};
+use crate::listen::Sockets;
+use crate::route::Listeners;
 
 /// What is served, and what is said about it.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
-    /// Rises with every publication.
+    /// Rises with every publication; the publisher counts.
     pub revision: u64,
-    /// The routes.
-    pub table: Table,
+    /// What is listened on. A serving thread takes its own socket out of what is new, and closes what is gone.
+    pub sockets: Sockets,
+    /// The routes, by listener.
+    pub listeners: Listeners,
     /// Every App with its status, by name. A manifest that belongs to no App has `name file` as its key, so that it comes after the App
     /// whose name it wants.
     pub apps: OrdMap<String, Arc<AppResource>>,
+    /// Every Gateway with its status, with keys as those of `apps`.
+    pub gateways: OrdMap<String, Arc<GatewayResource>>,
+    /// Where manifests come from, by name.
+    pub sources: OrdMap<String, Arc<SourceResource>>,
+    /// What happened, the oldest first; a bounded number.
+    pub events: Vector<Arc<Event>>,
 }
 
 impl Snapshot {
@@ -61,13 +70,19 @@ pub fn channel() -> (Publisher, Reader) {
 
 impl Publisher {
     /// Swaps a new picture in and wakes the readers. Returns its revision.
-    pub fn publish(&mut self, table: Table, apps: OrdMap<String, Arc<AppResource>>) -> u64 {
-        let revision = *self.revision.borrow() + 1;
-        let old = self.current.swap(Arc::new(Snapshot { revision, table, apps }));
+    pub fn publish(&mut self, picture: Snapshot) -> u64 {
+        let revision = self.next_revision();
+        let old = self.current.swap(Arc::new(Snapshot { revision, ..picture }));
         self.retired.push(old);
         self.revision.send_replace(revision);
         self.free_retired();
         revision
+    }
+
+    /// The revision that the next publication will have.
+    #[must_use]
+    pub fn next_revision(&self) -> u64 {
+        *self.revision.borrow() + 1
     }
 
     /// Frees the pictures that nobody holds any more. Returns whether some are still held.
@@ -105,7 +120,7 @@ mod tests {
         let (mut publisher, reader) = channel();
         let mut cached = reader.cached();
         assert_eq!(cached.load().revision, 0);
-        publisher.publish(Table::default(), OrdMap::new());
+        publisher.publish(Snapshot::default());
         assert_eq!(publisher.retired.len(), 1, "the cached reader still holds revision 0");
         assert_eq!(cached.load().revision, 1);
         publisher.free_retired();

@@ -8,11 +8,12 @@ mod source;
 use source::{Name, Source};
 
 /// Every room, from the vocabulary down. A room names only rooms above it.
-const ROOMS: [&str; 20] = [
+const ROOMS: [&str; 21] = [
     "names",
     "api",
     "container",
     "dial",
+    "listen",
     "route",
     "snapshot",
     "source",

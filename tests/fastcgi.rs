@@ -148,6 +148,7 @@ fn app(root: &Path, keep: usize) -> Arc<CompiledApp> {
         name: "php".parse().unwrap(),
         generation: 1,
         first_seen: 1,
+        parents: Vec::new(),
         hostnames: Vec::new(),
         rules: Vec::new(),
         backends: vec![Backend { name: "fpm".parse().unwrap(), address, protocol: Protocol::Fastcgi(settings), keep }],

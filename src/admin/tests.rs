@@ -17,8 +17,7 @@ use tokio::time::timeout;
 
 use super::{APPS, Listener, serve};
 use crate::api::v1::{API_VERSION, AppResource, AppStatus, ResourceMetadata};
-use crate::route::Table;
-use crate::snapshot::{Publisher, channel};
+use crate::snapshot::{Publisher, Snapshot, channel};
 
 /// A daemon's outside, and the publisher inside it.
 struct House {
@@ -40,7 +39,7 @@ impl House {
 
     fn publish(&mut self, names: &[&str]) {
         let apps: OrdMap<_, _> = names.iter().map(|name| ((*name).to_owned(), Arc::new(app(name)))).collect();
-        self.publisher.publish(Table::default(), apps);
+        self.publisher.publish(Snapshot { apps, ..Snapshot::default() });
     }
 
     async fn connect(&self) -> UnixStream {
@@ -69,16 +68,9 @@ fn app(name: &str) -> AppResource {
     AppResource {
         api_version: API_VERSION.to_owned(),
         kind: "App".to_owned(),
-        metadata: ResourceMetadata {
-            name: name.to_owned(),
-            uid: String::new(),
-            generation: 1,
-            creation_timestamp: String::new(),
-            labels: std::collections::BTreeMap::new(),
-            annotations: std::collections::BTreeMap::new(),
-        },
+        metadata: ResourceMetadata { name: name.to_owned(), generation: 1, ..ResourceMetadata::default() },
         spec: None,
-        status: AppStatus { file: format!("{name}.yaml"), served_generation: None, conditions: Vec::new() },
+        status: AppStatus { file: format!("{name}.yaml"), ..AppStatus::default() },
     }
 }
 
@@ -113,7 +105,7 @@ async fn a_manifest_that_wants_the_name_of_an_app_comes_after_it_and_is_never_ta
         stray.status.file = file.to_owned();
         apps.insert(format!("{name} {file}"), Arc::new(stray));
     }
-    house.publisher.publish(Table::default(), apps);
+    house.publisher.publish(Snapshot { apps, ..Snapshot::default() });
     let files = |list: &Value| list["items"].as_array().unwrap().iter().map(|app| app["status"]["file"].clone()).collect::<Vec<_>>();
     assert_eq!(files(&house.get(APPS).await.1), ["blog.yaml", "second.yaml", "blog-2.yaml", "broken one.yaml"]);
     assert_eq!(house.get(&format!("{APPS}/blog")).await.1["status"]["file"], "blog.yaml");

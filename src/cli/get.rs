@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::client::{Client, converse};
 use super::{print, table};
-use crate::api::v1::{API_VERSION, AppResource, Condition, ConditionStatus, ConditionType, ContainerRef, List, ListMetadata};
+use crate::api::v1::{API_VERSION, AppResource, Condition, ConditionStatus, ConditionType, Conditions, ContainerRef, List, ListMetadata};
 
 /// Show the Apps of a running daemon, and why one is not ready
 #[derive(Debug, Args)]

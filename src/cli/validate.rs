@@ -144,6 +144,7 @@ fn taken(file: &str, document: &Document, names: &mut HashMap<(Kind, String), St
         message: format!("there is another {} `{}` at {first}", key.0, key.1),
         hint: Some("give one of them another name".to_owned()),
         unsupported: false,
+        excerpt: None,
     })
 }
 

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::client::{self, Client, converse};
 use super::print;
-use crate::api::v1::{AppResource, ConditionStatus, ConditionType};
+use crate::api::v1::{AppResource, ConditionStatus, ConditionType, Conditions};
 use crate::config;
 
 /// Wait until an App has a condition
@@ -139,8 +139,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::route::Table;
-    use crate::snapshot::{Publisher, channel};
+    use crate::snapshot::{Publisher, Snapshot, channel};
     use crate::{admin, snapshot};
 
     const SOON: Duration = Duration::from_secs(10);
@@ -163,7 +162,8 @@ mod tests {
             }]}
         }))
         .unwrap();
-        publisher.publish(Table::default(), [("ttrss".to_owned(), Arc::new(app))].into_iter().collect());
+        let apps = [("ttrss".to_owned(), Arc::new(app))].into_iter().collect();
+        publisher.publish(Snapshot { apps, ..Snapshot::default() });
     }
 
     fn wanted(text: &str) -> Wanted {

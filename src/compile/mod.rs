@@ -13,7 +13,7 @@ use crate::api::v1;
 use crate::dial::Address;
 use crate::names::{AppName, SectionName};
 use crate::resolve::ResolvedApp;
-use crate::route::{Backend, CompiledApp, FastcgiSettings, Files, HttpSettings, Protocol, Rule, Script, Share, Template, Timeouts};
+use crate::route::{Backend, CompiledApp, FastcgiSettings, Files, HttpSettings, Parent, Protocol, Rule, Script, Share, Template, Timeouts};
 
 /// Idle connections that are kept to an HTTP backend, per thread.
 const KEPT_HTTP_CONNECTIONS: usize = 32;
@@ -51,6 +51,7 @@ pub fn compile(resolved: &ResolvedApp, identity: Identity<'_>) -> Result<Compile
         name: identity.name.clone(),
         generation: identity.generation,
         first_seen: identity.first_seen,
+        parents: spec.parent_refs.iter().map(parent).collect(),
         hostnames: spec.hostnames.clone(),
         rules: spec.rules.iter().enumerate().map(|(index, rule)| compile_rule(index, rule, &names)).collect::<Result<_, _>>()?,
         backends: spec
@@ -62,6 +63,12 @@ pub fn compile(resolved: &ResolvedApp, identity: Identity<'_>) -> Result<Compile
         root: resolved.container.as_ref().and_then(|container| container.root.clone()),
         init: resolved.container.as_ref().and_then(|container| container.init.clone()),
     })
+}
+
+/// The Gateways and listeners that an App names.
+#[must_use]
+pub fn parent(reference: &v1::ParentRef) -> Parent {
+    Parent { gateway: reference.name.clone(), section: reference.section_name.clone(), port: reference.port.map(std::num::NonZeroU16::get) }
 }
 
 fn compile_rule(index: usize, rule: &v1::Rule, names: &HashMap<&SectionName, usize>) -> Result<Rule, Error> {

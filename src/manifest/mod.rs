@@ -24,44 +24,9 @@ use serde::Serialize;
 
 use self::node::{Cursor, Node};
 use self::report::Report;
+pub use crate::api::v1::Diagnostic as Error;
 use crate::api::v1::{API_VERSION, App, Gateway};
 use crate::names::{AppName, shown};
-
-/// One thing that is wrong. `Display` is `file:line:column: field: what is wrong; hint`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Error {
-    /// The file, as the caller named it.
-    pub file: String,
-    /// Counted from 1.
-    pub line: u64,
-    /// Counted from 1, in characters.
-    pub column: u64,
-    /// The field, such as `spec.rules[0].matches[0].path.value`; empty for the document or file as a whole.
-    pub field: String,
-    /// What is wrong.
-    pub message: String,
-    /// What to do about it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hint: Option<String>,
-    /// Nothing is wrong with it but that this version can't do it yet: the reason is `UnsupportedValue`, not `Invalid`.
-    pub unsupported: bool,
-}
-
-impl std::error::Error for Error {}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}: ", self.file, self.line, self.column)?;
-        if !self.field.is_empty() {
-            write!(f, "{}: ", self.field)?;
-        }
-        f.write_str(&self.message)?;
-        match &self.hint {
-            Some(hint) => write!(f, "; {hint}"),
-            None => Ok(()),
-        }
-    }
-}
 
 /// The kinds of objects there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]

@@ -93,7 +93,16 @@ impl<'f> Report<'f> {
 
     fn push(&mut self, (line, column): (u64, u64), field: String, message: impl Into<String>, hint: Option<String>, unsupported: bool) {
         let hint = hint.map(|hint| bounded(&hint));
-        self.errors.push(Error { file: self.file.to_owned(), line, column, field, message: bounded(&message.into()), hint, unsupported });
+        self.errors.push(Error {
+            file: self.file.to_owned(),
+            line,
+            column,
+            field,
+            message: bounded(&message.into()),
+            hint,
+            unsupported,
+            excerpt: None,
+        });
     }
 }
 

@@ -30,6 +30,7 @@ pub(super) fn read(file: &str, bytes: &[u8]) -> Result<Vec<Node>, Vec<Error>> {
         message: bounded(&message),
         hint: hint.map(str::to_owned),
         unsupported: false,
+        excerpt: None,
     };
     if bytes.len() > FILE_BYTES {
         return Err(vec![error((1, 1), format!("the file has {} bytes; at most {FILE_BYTES} are read", bytes.len()), None)]);

@@ -61,7 +61,7 @@ impl Proxy {
     pub async fn answer(&self, mut request: Request<Incoming>, peer: &Peer) -> Response<ResponseBody> {
         let id = self.ids.next();
         let client = hop::wants_upgrade(&request).then(|| hyper::upgrade::on(&mut request));
-        let answer = match self.find(&request) {
+        let answer = match self.find(&request, peer) {
             Err(cause) => Err(Failure { app: None, cause }),
             Ok((head, found)) => {
                 let forward = Forward::new(&head, request, client, peer, id);
@@ -73,7 +73,7 @@ impl Proxy {
     }
 
     /// Head, then route. The snapshot is loaded here, and nowhere else.
-    fn find(&self, request: &Request<Incoming>) -> Result<(Head, Match), Cause> {
+    fn find(&self, request: &Request<Incoming>, peer: &Peer) -> Result<(Head, Match), Cause> {
         let head = Head::read(request)?;
         let wanted = route::Request {
             host: head.host(),
@@ -82,7 +82,7 @@ impl Proxy {
             method: request.method(),
             headers: request.headers(),
         };
-        let found = self.snapshot.borrow_mut().load().table.find(&wanted).map_err(Cause::NoRoute)?;
+        let found = self.snapshot.borrow_mut().load().listeners.find(peer.socket, &wanted).map_err(Cause::NoRoute)?;
         Ok((head, found))
     }
 

@@ -12,6 +12,8 @@ pub struct Peer {
     pub client: SocketAddr,
     /// The address that it connected to.
     pub server: SocketAddr,
+    /// The address that the listener was bound to.
+    pub socket: SocketAddr,
     /// `http` or `https`.
     pub scheme: &'static str,
     /// The client's address as a header value, made once per connection.

@@ -84,7 +84,7 @@ fn status(failure: &Failure) -> StatusCode {
     match &failure.cause {
         Cause::Head(_) | Cause::Path(_) => StatusCode::BAD_REQUEST,
         Cause::NotImplemented => StatusCode::NOT_IMPLEMENTED,
-        Cause::NoRoute(Miss::Host | Miss::Rule) | Cause::NoFile => StatusCode::NOT_FOUND,
+        Cause::NoRoute(Miss::Listener | Miss::Host | Miss::Rule) | Cause::NoFile => StatusCode::NOT_FOUND,
         Cause::NoBackend => StatusCode::INTERNAL_SERVER_ERROR,
         Cause::Backend(error) => match error {
             Error::Unavailable | Error::Connect(_) | Error::Local(_) => StatusCode::SERVICE_UNAVAILABLE,

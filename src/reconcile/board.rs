@@ -13,10 +13,11 @@ use tokio::time::Instant;
 use super::desired::Stray;
 use super::entry::Entry;
 use super::resource;
-use crate::api::v1::AppResource;
+use crate::api::v1::{App, AppResource};
+use crate::listen::{Bound, Sockets};
 use crate::names::AppName;
-use crate::route::{CompiledApp, Table};
-use crate::snapshot::Publisher;
+use crate::route::{CompiledApp, Front, Listeners};
+use crate::snapshot::{Publisher, Snapshot};
 use crate::state::{Error, Record, Store};
 
 /// The threads let go of an old picture within this time, unless one is stuck.
@@ -29,7 +30,8 @@ const BATCH: usize = 64;
 pub(super) struct Board {
     publisher: Publisher,
     store: Arc<Store>,
-    table: Table,
+    listeners: Listeners,
+    sockets: Sockets,
     resources: OrdMap<String, Arc<AppResource>>,
     strays: BTreeMap<String, Stray>,
     /// Apps whose resource may be out of date.
@@ -43,7 +45,10 @@ pub(super) struct Board {
 
 impl Board {
     /// An empty board; and what earlier runs have kept.
-    pub(super) fn new(publisher: Publisher, store: Store) -> (Self, Vec<Record>) {
+    pub(super) fn new(publisher: Publisher, store: Store, listen: Arc<Bound>) -> (Self, Vec<Record<App>>) {
+        let mut listeners = Listeners::default();
+        listeners.set([Front { name: None, socket: listen.local_addr(), hostname: None }]);
+        let sockets = Arc::new(BTreeMap::from([(listen.local_addr(), listen)]));
         let (records, problems) = store.load();
         for problem in &problems {
             tracing::error!("state: {}", with_source(problem));
@@ -51,7 +56,8 @@ impl Board {
         let board = Self {
             publisher,
             store: Arc::new(store),
-            table: Table::default(),
+            listeners,
+            sockets,
             resources: OrdMap::new(),
             strays: BTreeMap::new(),
             changed: BTreeSet::new(),
@@ -72,17 +78,17 @@ impl Board {
     /// Its routes have changed; conflicts of those that share a host may have, too.
     pub(super) fn route(&mut self, app: CompiledApp) {
         let name = app.name.clone();
-        self.changed.extend(self.table.neighbours(&name));
-        self.table.insert(Arc::new(app));
-        self.changed.extend(self.table.neighbours(&name));
+        self.changed.extend(self.listeners.neighbours(&name));
+        self.listeners.insert(&Arc::new(app));
+        self.changed.extend(self.listeners.neighbours(&name));
         self.changed.insert(name);
         self.news = true;
     }
 
     /// It is gone, and its routes with it.
     pub(super) fn remove(&mut self, name: AppName) {
-        self.changed.extend(self.table.neighbours(&name));
-        self.table.remove(&name);
+        self.changed.extend(self.listeners.neighbours(&name));
+        self.listeners.remove(&name);
         self.changed.insert(name);
         self.news = true;
     }
@@ -166,7 +172,12 @@ impl Board {
 
     fn publish_news(&mut self) {
         if self.opened && std::mem::take(&mut self.news) {
-            self.publisher.publish(self.table.clone(), self.resources.clone());
+            self.publisher.publish(Snapshot {
+                sockets: self.sockets.clone(),
+                listeners: self.listeners.clone(),
+                apps: self.resources.clone(),
+                ..Snapshot::default()
+            });
             self.sweep.get_or_insert_with(|| Instant::now() + SWEEP);
         }
     }
@@ -177,7 +188,7 @@ impl Board {
             self.news |= self.resources.remove(name.as_str()).is_some();
             return;
         };
-        let after = resource::of_entry(entry, &self.table.conflicts(name), before.as_deref(), now);
+        let after = resource::of_entry(entry, &self.listeners.conflicts(name), before.as_deref(), now);
         resource::log_changes(before.as_deref(), &after);
         if before.as_deref() != Some(&after) {
             self.resources.insert(name.to_string(), Arc::new(after));
@@ -187,7 +198,7 @@ impl Board {
 }
 
 /// A failing disk costs the memory of a later start, never what is served now.
-fn keep_all(store: &Store, records: Vec<(Option<Record>, AppName)>) {
+fn keep_all(store: &Store, records: Vec<(Option<Record<App>>, AppName)>) {
     for (record, name) in records {
         if let Err(error) = keep(store, record, &name) {
             tracing::error!(app = %name, "state can't be kept: {}", with_source(&error));
@@ -195,12 +206,12 @@ fn keep_all(store: &Store, records: Vec<(Option<Record>, AppName)>) {
     }
 }
 
-fn keep(store: &Store, record: Option<Record>, name: &AppName) -> Result<(), Error> {
+fn keep(store: &Store, record: Option<Record<App>>, name: &AppName) -> Result<(), Error> {
     match record {
         Some(record) if record.good.is_some() => store.save(&record),
         // Nothing that was ever served: there is nothing to remember.
         Some(_) => Ok(()),
-        None => store.remove(name),
+        None => store.remove::<App>(name),
     }
 }
 

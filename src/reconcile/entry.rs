@@ -26,7 +26,7 @@ pub(super) struct Entry {
     /// Identifies it to the watcher.
     pub(super) key: u64,
     /// What is kept on disk.
-    pub(super) record: Record,
+    pub(super) record: Record<App>,
     /// The newest valid generation; its number is `record.generation`.
     newest: Option<Newest>,
     /// Set while the manifest is refused.
@@ -96,15 +96,15 @@ impl Job {
 }
 
 impl Entry {
-    pub(super) fn new(key: u64, record: Record) -> Self {
+    pub(super) fn new(key: u64, record: Record<App>) -> Self {
         Self { key, record, newest: None, refusal: None, served: None, claims: Vec::new(), watching: [None, None], pause: FIRST_PAUSE }
     }
 
     /// An App of an earlier run: its last good generation is what is served until its manifest has been read.
-    pub(super) fn restored(key: u64, record: Record) -> Self {
+    pub(super) fn restored(key: u64, record: Record<App>) -> Self {
         let served = record.good.as_ref().map(|good| Served {
             generation: good.generation,
-            resolved: ResolvedApp::unseen(Arc::new(good.app.clone()), good.base.clone()),
+            resolved: ResolvedApp::unseen(Arc::new(good.object.clone()), good.base.clone()),
             compiled: false,
         });
         Self { served, ..Self::new(key, record) }
@@ -211,7 +211,7 @@ impl Entry {
             served => *served = Some(Served { generation, resolved, compiled: false }),
         }
         if let Some(newest) = &self.newest {
-            self.record.good = Some(Good { generation, base: newest.base.clone(), app: (*newest.app).clone() });
+            self.record.good = Some(Good { generation, base: newest.base.clone(), object: (*newest.app).clone() });
             self.record.newer = None;
         }
     }

@@ -20,8 +20,10 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::{Instant, MissedTickBehavior};
 
+use crate::api::v1::App;
 use crate::container::Runtimes;
 use crate::container::watch::{Starts, Watch, Watcher};
+use crate::listen::Bound;
 use crate::names::AppName;
 use crate::snapshot::Publisher;
 use crate::source::{Listing, Source};
@@ -52,8 +54,16 @@ pub struct Reconciler {
 impl Reconciler {
     /// A loop that starts from what earlier runs have kept. `allow_empty`: an empty directory means that there are no Apps.
     #[must_use]
-    pub fn new(runtimes: Arc<Runtimes>, watcher: Watcher, starts: Starts, store: Store, publisher: Publisher, allow_empty: bool) -> Self {
-        let (board, records) = Board::new(publisher, store);
+    pub fn new(
+        runtimes: Arc<Runtimes>,
+        watcher: Watcher,
+        starts: Starts,
+        store: Store,
+        publisher: Publisher,
+        listen: Arc<Bound>,
+        allow_empty: bool,
+    ) -> Self {
+        let (board, records) = Board::new(publisher, store, listen);
         let mut this = Self {
             intake: Intake::new(allow_empty),
             agenda: Agenda::new(runtimes),
@@ -124,7 +134,7 @@ impl Reconciler {
         self.board.strays(news.assignment.strays);
     }
 
-    fn admit(&mut self, record: Record, make: fn(u64, Record) -> Entry) {
+    fn admit(&mut self, record: Record<App>, make: fn(u64, Record<App>) -> Entry) {
         let key = self.next_key;
         // Two keys: what is served is watched under the first, what waits under the second.
         self.next_key += 2;
@@ -194,7 +204,7 @@ impl Reconciler {
 }
 
 /// The identity of an App that is new.
-fn first_record(name: &AppName, file: &str) -> Record {
+fn first_record(name: &AppName, file: &str) -> Record<App> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let first_seen = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
     Record { name: name.clone(), uid: new_uid(), first_seen, file: file.to_owned(), generation: 0, newer: None, good: None }

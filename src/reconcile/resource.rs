@@ -2,12 +2,12 @@
 //!
 //! In: claims, the resource as it was. Out: the resource as it is, and which conditions changed. Never: a time that moves without its status.
 
-use std::collections::BTreeMap;
-
 use super::desired::Stray;
 use super::entry::Entry;
 use super::step::Claim;
-use crate::api::v1::{API_VERSION, AppResource, AppStatus, Condition, ConditionStatus, ConditionType, Metadata, ResourceMetadata};
+use crate::api::v1::{
+    API_VERSION, AppResource, AppStatus, Condition, ConditionStatus, ConditionType, Conditions, Metadata, ResourceMetadata,
+};
 use crate::names::AppName;
 
 /// The resource of an App. `conflicts`: rules of it whose match an older App has.
@@ -33,6 +33,7 @@ pub(super) fn of_entry(entry: &Entry, conflicts: &[(usize, AppName)], before: Op
             file: record.file.clone(),
             served_generation: entry.served.as_ref().map(|served| served.generation),
             conditions: conditions(claims, record.generation, before, now),
+            ..AppStatus::default()
         },
     }
 }
@@ -45,16 +46,9 @@ pub(super) fn of_stray(stray: &Stray, before: Option<&AppResource>, now: &str) -
     AppResource {
         api_version: API_VERSION.to_owned(),
         kind: "App".to_owned(),
-        metadata: ResourceMetadata {
-            name: stray.name.clone(),
-            uid: String::new(),
-            generation: 0,
-            creation_timestamp: String::new(),
-            labels: BTreeMap::new(),
-            annotations: BTreeMap::new(),
-        },
+        metadata: ResourceMetadata { name: stray.name.clone(), ..ResourceMetadata::default() },
         spec: None,
-        status: AppStatus { file: stray.file.clone(), served_generation: None, conditions: conditions(claims, 0, before, now) },
+        status: AppStatus { file: stray.file.clone(), conditions: conditions(claims, 0, before, now), ..AppStatus::default() },
     }
 }
 
@@ -66,6 +60,7 @@ fn identity(entry: &Entry, written: Option<&Metadata>) -> ResourceMetadata {
         uid: record.uid.clone(),
         generation: record.generation,
         creation_timestamp: humantime::format_rfc3339_seconds(seen).to_string(),
+        resource_version: String::new(),
         labels: written.map(|metadata| metadata.labels.clone()).unwrap_or_default(),
         annotations: written.map(|metadata| metadata.annotations.clone()).unwrap_or_default(),
     }

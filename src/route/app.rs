@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
-use super::{Matcher, Template};
+use super::{Matcher, Parent, Template};
 use crate::container::init::Init;
 use crate::container::rootfs::Rootfs;
 use crate::dial::Address;
@@ -22,6 +22,8 @@ pub struct CompiledApp {
     pub generation: u64,
     /// First seen, nanoseconds since the epoch: the older App wins a match that two have.
     pub first_seen: u64,
+    /// The Gateways and listeners that lead to it; empty: every one.
+    pub parents: Vec<Parent>,
     /// Hosts that it answers for; empty: any.
     pub hostnames: Vec<HostPattern>,
     /// In the order of the manifest.

@@ -33,6 +33,8 @@ pub struct Match {
 /// Nothing answers: 404.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Miss {
+    /// No listener is for the socket and host.
+    Listener,
     /// No App claims the host.
     Host,
     /// The host is claimed, the path is not.
@@ -292,39 +294,8 @@ fn identity(matcher: &super::Matcher) -> String {
 mod tests {
     use http::{HeaderMap, Method};
 
-    use super::super::{Matcher, Timeouts};
+    use super::super::fixture::app;
     use super::*;
-
-    fn app(name: &str, first_seen: u64, hosts: &[&str], prefixes: &[&str]) -> Arc<CompiledApp> {
-        let rule = |prefix: &&str| Rule {
-            name: (*prefix).into(),
-            matches: vec![Matcher {
-                path: match prefix.strip_prefix('=') {
-                    Some(exact) => PathMatcher::Exact(exact.into()),
-                    None => PathMatcher::Prefix(prefix.trim_end_matches('/').into()),
-                },
-                method: None,
-                headers: Vec::new(),
-                query: Vec::new(),
-            }],
-            filters: Vec::new(),
-            files: None,
-            backends: Vec::new(),
-            has_backend_refs: false,
-            timeouts: Timeouts { request: None, connect: None, idle: None },
-            body_limit: None,
-        };
-        Arc::new(CompiledApp {
-            name: name.parse().unwrap(),
-            generation: 1,
-            first_seen,
-            hostnames: hosts.iter().map(|host| host.parse().unwrap()).collect(),
-            rules: prefixes.iter().map(rule).collect(),
-            backends: Vec::new(),
-            root: None,
-            init: None,
-        })
-    }
 
     fn find(table: &Table, host: &str, path: &str) -> Result<String, Miss> {
         let request = Request { host, path, query: None, method: &Method::GET, headers: &HeaderMap::new() };

@@ -43,16 +43,18 @@ pub struct Connection {
     pub client: SocketAddr,
     /// Our address that it reached.
     pub server: SocketAddr,
+    /// The address that the listener was bound to.
+    pub socket: SocketAddr,
     /// How it came.
     pub scheme: Scheme,
     registry: Rc<Registry>,
 }
 
 impl Connection {
-    /// `server` stands in if the socket's own address can't be told.
-    pub(super) fn new(stream: &TcpStream, client: SocketAddr, server: SocketAddr, registry: Rc<Registry>) -> Self {
-        let server = stream.local_addr().unwrap_or(server);
-        Self { client: canonical(client), server: canonical(server), scheme: Scheme::Http, registry }
+    /// `socket`: the address of the listener; it stands in if the connection's own can't be told.
+    pub(super) fn new(stream: &TcpStream, client: SocketAddr, socket: SocketAddr, registry: Rc<Registry>) -> Self {
+        let server = stream.local_addr().unwrap_or(socket);
+        Self { client: canonical(client), server: canonical(server), socket, scheme: Scheme::Http, registry }
     }
 
     /// Counts something as in flight that outlives its request, as a tunnel does: keep it as long.

@@ -16,6 +16,7 @@ mod worker;
 use std::error::Error as StdError;
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -25,9 +26,10 @@ use http_body::Body;
 use hyper::body::Incoming;
 use tokio::sync::mpsc;
 
+use crate::listen::Bound;
+
 pub use connection::{Connection, Scheme};
 pub use drain::{Shutdown, State, Trigger, shutdown};
-pub use listener::{Bound, bind};
 pub use registry::Hold;
 
 /// What answers requests. One per thread, so it needs no locks.
@@ -39,7 +41,7 @@ pub trait Service: 'static {
     fn call(&self, request: Request<Incoming>, connection: &Rc<Connection>) -> impl Future<Output = Response<Self::Body>>;
 }
 
-/// Limits of connections, alike on every thread. How many threads there are is said to [`bind`].
+/// Limits of connections, alike on every thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
     /// How long requests and tunnels in flight may go on after [`Trigger::drain`].
@@ -81,22 +83,23 @@ impl Default for Settings {
 ///
 /// # Errors
 /// What keeps a runtime or a thread from being made; threads that were started before go on until `shutdown` ends them.
-pub fn serve<F, S>(bound: Vec<Bound>, settings: Settings, make: F, shutdown: &Shutdown) -> io::Result<Running>
+pub fn serve<F, S>(bound: &[Arc<Bound>], threads: usize, settings: Settings, make: F, shutdown: &Shutdown) -> io::Result<Running>
 where
     F: Fn() -> S + Send + Clone + 'static,
     S: Service,
 {
     let (alive, ended) = mpsc::channel(1);
-    let mut threads = Vec::new();
-    for (index, listeners) in listener::by_thread(bound).into_iter().enumerate() {
+    let mut running = Vec::new();
+    for index in 0..threads {
+        let listeners = bound.iter().filter_map(|bound| bound.take(index)).collect();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (make, shutdown, alive) = (make.clone(), shutdown.clone(), alive.clone());
-        threads.push(thread::Builder::new().name(format!("serve-{index}")).spawn(move || {
+        running.push(thread::Builder::new().name(format!("serve-{index}")).spawn(move || {
             let _alive = alive;
             worker::run(&runtime, listeners, settings, make, shutdown);
         })?);
     }
-    Ok(Running { threads, ended })
+    Ok(Running { threads: running, ended })
 }
 
 impl Running {

@@ -2,8 +2,10 @@
 
 use std::collections::HashSet;
 use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -16,7 +18,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, split};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use super::{Bound, Connection, Running, Service, Settings, Trigger, bind, serve, shutdown};
+use super::{Connection, Running, Service, Settings, Trigger, serve, shutdown};
+use crate::listen::{self, Bound, Sharing};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -69,16 +72,21 @@ struct Server {
     running: Running,
 }
 
-fn start(threads: usize, settings: Settings) -> Server {
-    let bound = bind("127.0.0.1:0".parse().unwrap(), threads).unwrap();
-    start_on(bound, settings)
+fn bind(address: &str, threads: usize) -> io::Result<Arc<Bound>> {
+    let bound = listen::bind(address.parse().unwrap(), threads, Sharing::Alone)?;
+    bound.open()?;
+    Ok(Arc::new(bound))
 }
 
-fn start_on(bound: Bound, settings: Settings) -> Server {
+fn start(threads: usize, settings: Settings) -> Server {
+    start_on(&bind("127.0.0.1:0", threads).unwrap(), threads, settings)
+}
+
+fn start_on(bound: &Arc<Bound>, threads: usize, settings: Settings) -> Server {
     let address = bound.local_addr();
     let (gate, closed) = watch::channel(false);
     let (trigger, order) = shutdown();
-    let running = serve(vec![bound], settings, move || Sample { gate: closed.clone() }, &order).unwrap();
+    let running = serve(std::slice::from_ref(bound), threads, settings, move || Sample { gate: closed.clone() }, &order).unwrap();
     Server { address, gate, trigger, running }
 }
 
@@ -134,7 +142,7 @@ fn a_connection_serves_one_request_after_the_other() {
 fn threads_share_one_port_and_nobody_else_does() {
     run(async {
         let server = start(2, Settings::default());
-        assert_eq!(bind(server.address, 1).unwrap_err().kind(), std::io::ErrorKind::AddrInUse);
+        assert_eq!(bind(&server.address.to_string(), 1).unwrap_err().kind(), io::ErrorKind::AddrInUse);
         let mut seen = HashSet::new();
         while seen.len() < 2 {
             let mut client = server.ask("/thread").await;
@@ -149,7 +157,7 @@ fn threads_share_one_port_and_nobody_else_does() {
 #[test]
 fn a_service_knows_both_addresses() {
     run(async {
-        let server = start_on(bind("[::]:0".parse().unwrap(), 1).unwrap(), Settings::default());
+        let server = start_on(&bind("[::]:0", 1).unwrap(), 1, Settings::default());
         let mut client = TcpStream::connect(("127.0.0.1", server.address.port())).await.unwrap();
         client.write_all(b"GET /addresses HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
         let answer = read_until(&mut client, " http").await;
@@ -324,7 +332,7 @@ fn a_drain_ends_at_its_deadline_and_a_stop_at_once() {
 #[test]
 fn connections_that_wait_in_the_kernel_are_served_before_the_end() {
     run(async {
-        let bound = bind("127.0.0.1:0".parse().unwrap(), 1).unwrap();
+        let bound = bind("127.0.0.1:0", 1).unwrap();
         let address = bound.local_addr();
         let mut clients = Vec::new();
         for _ in 0..20 {
@@ -335,7 +343,7 @@ fn connections_that_wait_in_the_kernel_are_served_before_the_end() {
         let (trigger, order) = shutdown();
         trigger.drain();
         let (_gate, closed) = watch::channel(false);
-        let running = serve(vec![bound], Settings::default(), move || Sample { gate: closed.clone() }, &order).unwrap();
+        let running = serve(&[bound], 1, Settings::default(), move || Sample { gate: closed.clone() }, &order).unwrap();
         for client in &mut clients {
             assert!(read_until(client, "hi").await.ends_with("hi"));
         }

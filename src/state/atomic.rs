@@ -79,12 +79,13 @@ fn steps(dir: &Path, temporary: &Path, path: &Path, bytes: &[u8], after: &mut dy
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::v1::App;
     use crate::state::{Record, Store, file, tests};
 
     const STEPS: [Step; 6] = [Step::Created, Step::HalfWritten, Step::Written, Step::FileSynced, Step::Renamed, Step::DirectorySynced];
 
     /// Saves as the store does, and stops after a step without a word or a clean-up.
-    fn save_and_die(dir: &Path, record: &Record, last: Step) {
+    fn save_and_die(dir: &Path, record: &Record<App>, last: Step) {
         let apps = dir.join("apps");
         let path = apps.join(format!("{}.json", record.name));
         let (text, _) = file::encode(record).unwrap();

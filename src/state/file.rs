@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Record;
+use super::{Kept, Record};
 
 /// The form of the files. Raised when an older lxcproxy would misread them.
 const VERSION: u32 = 1;
@@ -39,7 +39,7 @@ pub(super) enum Failed {
 }
 
 /// The text of the record's file, and its checksum.
-pub(super) fn encode(record: &Record) -> io::Result<(String, u64)> {
+pub(super) fn encode<T: Kept>(record: &Record<T>) -> io::Result<(String, u64)> {
     let record = serde_json::to_value(record)?;
     let checksum = fnv1a(record.to_string().as_bytes());
     let envelope = Envelope { version: VERSION, checksum: format!("{checksum:016x}"), record };
@@ -49,7 +49,7 @@ pub(super) fn encode(record: &Record) -> io::Result<(String, u64)> {
 }
 
 /// Reads the record that a file of this name (without `.json`) should hold.
-pub(super) fn read(path: &Path, stem: &str) -> Result<(Record, u64), Failed> {
+pub(super) fn read<T: Kept>(path: &Path, stem: &str) -> Result<(Record<T>, u64), Failed> {
     // O_NOFOLLOW: a record is no link. O_NONBLOCK: a FIFO must not hang us.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let fd: OwnedFd = match openat(CWD, path, flags, Mode::empty()) {
@@ -69,7 +69,7 @@ pub(super) fn read(path: &Path, stem: &str) -> Result<(Record, u64), Failed> {
     decode(&bytes, stem).map_err(Failed::Corrupt)
 }
 
-fn decode(bytes: &[u8], stem: &str) -> Result<(Record, u64), String> {
+fn decode<T: Kept>(bytes: &[u8], stem: &str) -> Result<(Record<T>, u64), String> {
     let value: Value = serde_json::from_slice(bytes).map_err(|error| format!("is not JSON: {error}"))?;
     // Before the rest, which may look different in another version.
     let version = value.get("version").and_then(Value::as_u64);
@@ -82,7 +82,7 @@ fn decode(bytes: &[u8], stem: &str) -> Result<(Record, u64), String> {
     if envelope.checksum != format!("{checksum:016x}") {
         return Err("does not fit its checksum".into());
     }
-    let record: Record = serde_json::from_value(envelope.record).map_err(|error| format!("is not a record: {error}"))?;
+    let record: Record<T> = serde_json::from_value(envelope.record).map_err(|error| format!("is not a record: {error}"))?;
     if record.name.as_str() != stem {
         return Err(format!("is the record of `{}`", record.name));
     }

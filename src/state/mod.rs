@@ -1,4 +1,4 @@
-//! What has to outlive a restart: each App's identity and its last good manifest.
+//! What has to outlive a restart: the identity of each App and Gateway, and its last good manifest.
 //!
 //! In: [`Record`]s. Out: the same records after a restart, whatever happened in between. Never: a record older than the last one
 //! that was saved; a crash over what is found on disk. All calls block: an async caller wraps them in `spawn_blocking`.
@@ -16,22 +16,55 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 pub use uid::new_uid;
 
-use crate::api::v1::{App, AppSpec};
+use crate::api::v1::{App, AppSpec, Gateway, GatewaySpec};
 use crate::names::AppName;
 
-/// What is remembered of an App.
+/// A kind of object that is remembered.
+pub trait Kept: Clone + PartialEq + Serialize + DeserializeOwned {
+    /// What people write in it; its generation rises when this changes.
+    type Spec: Clone + PartialEq + Serialize + DeserializeOwned;
+
+    /// The directory of its records in the state directory.
+    const DIRECTORY: &'static str;
+
+    /// What is written in it.
+    fn spec(&self) -> &Self::Spec;
+}
+
+impl Kept for App {
+    type Spec = AppSpec;
+
+    const DIRECTORY: &'static str = "apps";
+
+    fn spec(&self) -> &AppSpec {
+        &self.spec
+    }
+}
+
+impl Kept for Gateway {
+    type Spec = GatewaySpec;
+
+    const DIRECTORY: &'static str = "gateways";
+
+    fn spec(&self) -> &GatewaySpec {
+        &self.spec
+    }
+}
+
+/// What is remembered of an object.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Record {
+#[serde(rename_all = "camelCase", deny_unknown_fields, bound = "")]
+pub struct Record<T: Kept> {
     /// `metadata.name`; also the name of the file.
     pub name: AppName,
-    /// Stays with the App for its life.
+    /// Stays with the object for its life.
     pub uid: String,
-    /// When it was first seen, in nanoseconds since the epoch: decides which of two Apps is the older.
+    /// When it was first seen, in nanoseconds since the epoch: decides which of two is the older.
     pub first_seen: u64,
     /// The manifest's file, relative to the manifest directory.
     pub file: String,
@@ -39,29 +72,31 @@ pub struct Record {
     pub generation: u64,
     /// The spec of `generation`, while that is not the one of `good`: it is what the next change is compared with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub newer: Option<AppSpec>,
+    pub newer: Option<T::Spec>,
     /// What was served last; none if nothing ever was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub good: Option<Good>,
+    pub good: Option<Good<T>>,
 }
 
 /// A manifest that was served.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Good {
+#[serde(rename_all = "camelCase", deny_unknown_fields, bound = "")]
+pub struct Good<T: Kept> {
     /// Its generation.
     pub generation: u64,
     /// The directory that a relative `rootfs` starts from.
     pub base: PathBuf,
     /// The manifest, defaults filled in.
-    pub app: App,
+    // The first version wrote Apps only, under this name.
+    #[serde(alias = "app")]
+    pub object: T,
 }
 
-impl Record {
+impl<T: Kept> Record<T> {
     /// The spec of the newest valid manifest, which may not be served yet.
     #[must_use]
-    pub fn spec(&self) -> Option<&AppSpec> {
-        self.newer.as_ref().or(self.good.as_ref().map(|good| &good.app.spec))
+    pub fn spec(&self) -> Option<&T::Spec> {
+        self.newer.as_ref().or(self.good.as_ref().map(|good| good.object.spec()))
     }
 }
 
@@ -96,12 +131,15 @@ impl Error {
     }
 }
 
-/// The records on disk: one file per App, `<state-dir>/apps/NAME.json`.
+/// By path.
+type Checksums = HashMap<PathBuf, u64>;
+
+/// The records on disk: one file per object, `<state-dir>/apps/NAME.json` and `<state-dir>/gateways/NAME.json`.
 #[derive(Debug)]
 pub struct Store {
-    apps: PathBuf,
+    state_dir: PathBuf,
     /// Checksums of what is on disk, to save only what has changed. Its lock also keeps two savers apart.
-    saved: Mutex<HashMap<AppName, u64>>,
+    saved: Mutex<Checksums>,
 }
 
 impl Store {
@@ -109,29 +147,30 @@ impl Store {
     /// of them tries again.
     #[must_use]
     pub fn open(state_dir: &Path) -> Self {
-        Self { apps: state_dir.join("apps"), saved: Mutex::default() }
+        Self { state_dir: state_dir.to_owned(), saved: Mutex::default() }
     }
 
-    /// All records, by name, and what is wrong with the rest: that is set aside as `NAME.json.corrupt`, never deleted.
+    /// All records of a kind, by name, and what is wrong with the rest: that is set aside as `NAME.json.corrupt`, never deleted.
     /// Makes the directory (0700), and removes what a killed [`save`](Self::save) left half-written.
     #[must_use]
-    pub fn load(&self) -> (Vec<Record>, Vec<Error>) {
+    pub fn load<T: Kept>(&self) -> (Vec<Record<T>>, Vec<Error>) {
+        let directory = self.state_dir.join(T::DIRECTORY);
         let mut saved = self.saved();
-        saved.clear();
-        let names = match self.make_directory().and_then(|()| self.names()) {
+        saved.retain(|path, _| !path.starts_with(&directory));
+        let names = match make_directory(&directory).and_then(|()| names(&directory)) {
             Ok(names) => names,
             Err(error) => return (Vec::new(), vec![error]),
         };
         let (mut records, mut problems) = (Vec::new(), Vec::new());
         for name in names {
-            let path = self.apps.join(&name);
+            let path = directory.join(&name);
             if atomic::is_leftover(&name) {
-                // It stays if it must: the next save of this App overwrites it.
+                // It stays if it must: the next save of this object overwrites it.
                 let _ = fs::remove_file(&path);
             } else if let Some(stem) = name.strip_suffix(".json") {
                 match file::read(&path, stem) {
                     Ok((record, checksum)) => {
-                        saved.insert(record.name.clone(), checksum);
+                        saved.insert(path, checksum);
                         records.push(record);
                     }
                     Err(file::Failed::Io(error)) => problems.push(Error::io("read", &path, error)),
@@ -149,54 +188,56 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Io`]; the record that was there before is untouched then.
-    pub fn save(&self, record: &Record) -> Result<(), Error> {
-        let path = self.path(&record.name);
+    pub fn save<T: Kept>(&self, record: &Record<T>) -> Result<(), Error> {
+        let directory = self.state_dir.join(T::DIRECTORY);
+        let path = path(&directory, &record.name);
         let (text, checksum) = file::encode(record).map_err(|error| Error::io("write", &path, error))?;
         let mut saved = self.saved();
-        if saved.get(&record.name) == Some(&checksum) && path.exists() {
+        if saved.get(&path) == Some(&checksum) && path.exists() {
             return Ok(());
         }
-        saved.remove(&record.name);
-        self.make_directory()?;
-        atomic::replace(&self.apps, &path, text.as_bytes()).map_err(|error| Error::io("write", &path, error))?;
-        saved.insert(record.name.clone(), checksum);
+        saved.remove(&path);
+        make_directory(&directory)?;
+        atomic::replace(&directory, &path, text.as_bytes()).map_err(|error| Error::io("write", &path, error))?;
+        saved.insert(path, checksum);
         Ok(())
     }
 
-    /// Forgets an App. One that is not there is forgotten already.
+    /// Forgets an object. One that is not there is forgotten already.
     ///
     /// # Errors
     /// [`Error::Io`]
-    pub fn remove(&self, name: &AppName) -> Result<(), Error> {
-        let path = self.path(name);
+    pub fn remove<T: Kept>(&self, name: &AppName) -> Result<(), Error> {
+        let directory = self.state_dir.join(T::DIRECTORY);
+        let path = path(&directory, name);
         let mut saved = self.saved();
-        saved.remove(name);
-        match fs::remove_file(&path).and_then(|()| atomic::sync_directory(&self.apps)) {
+        saved.remove(&path);
+        match fs::remove_file(&path).and_then(|()| atomic::sync_directory(&directory)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", &path, error)),
             _ => Ok(()),
         }
     }
 
-    fn path(&self, name: &AppName) -> PathBuf {
-        self.apps.join(format!("{name}.json"))
-    }
-
-    fn saved(&self) -> MutexGuard<'_, HashMap<AppName, u64>> {
+    fn saved(&self) -> MutexGuard<'_, Checksums> {
         self.saved.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn make_directory(&self) -> Result<(), Error> {
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.apps);
-        made.map_err(|error| Error::io("make", &self.apps, error))
-    }
+fn path(directory: &Path, name: &AppName) -> PathBuf {
+    directory.join(format!("{name}.json"))
+}
 
-    /// The names in the directory, in order. One that is not UTF-8 is none of ours.
-    fn names(&self) -> Result<Vec<String>, Error> {
-        let list = || fs::read_dir(&self.apps)?.map(|entry| Ok(entry?.file_name().into_string().ok())).collect::<io::Result<Vec<_>>>();
-        let mut names: Vec<_> = list().map_err(|error| Error::io("read", &self.apps, error))?.into_iter().flatten().collect();
-        names.sort_unstable();
-        Ok(names)
-    }
+fn make_directory(path: &Path) -> Result<(), Error> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|error| Error::io("make", path, error))
+}
+
+/// The names in a directory, in order. One that is not UTF-8 is none of ours.
+fn names(directory: &Path) -> Result<Vec<String>, Error> {
+    let list = || fs::read_dir(directory)?.map(|entry| Ok(entry?.file_name().into_string().ok())).collect::<io::Result<Vec<_>>>();
+    let mut names: Vec<_> = list().map_err(|error| Error::io("read", directory, error))?.into_iter().flatten().collect();
+    names.sort_unstable();
+    Ok(names)
 }
 
 /// Moves a file that is no record out of the way, over nothing.

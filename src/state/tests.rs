@@ -35,8 +35,8 @@ fn app() -> App {
     serde_yaml::from_str(SEAFILE).unwrap()
 }
 
-pub(super) fn record(name: &str) -> Record {
-    let good = Good { generation: 7, base: "/etc/lxcproxy.d".into(), app: App { status: serde_json::Value::Null, ..app() } };
+pub(super) fn record(name: &str) -> Record<App> {
+    let good = Good { generation: 7, base: "/etc/lxcproxy.d".into(), object: App { status: serde_json::Value::Null, ..app() } };
     Record {
         name: name.parse().unwrap(),
         uid: new_uid(),
@@ -65,7 +65,7 @@ fn an_app_comes_back_as_it_was_but_for_its_status() {
 fn records_come_back_after_a_restart_in_order() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(&dir.path().join("not/there/yet"));
-    assert!(store.load().0.is_empty());
+    assert!(store.load::<App>().0.is_empty());
     let mut expected = Vec::new();
     for name in ["b", "a", "c"] {
         let record = record(name);
@@ -73,8 +73,8 @@ fn records_come_back_after_a_restart_in_order() {
         expected.push(record);
     }
     expected.sort_by(|a, b| a.name.cmp(&b.name));
-    store.remove(&"c".parse().unwrap()).unwrap();
-    store.remove(&"never-there".parse().unwrap()).unwrap();
+    store.remove::<App>(&"c".parse().unwrap()).unwrap();
+    store.remove::<App>(&"never-there".parse().unwrap()).unwrap();
     let (records, problems) = Store::open(&dir.path().join("not/there/yet")).load();
     assert!(problems.is_empty(), "{problems:?}");
     assert_eq!(records, expected[..2]);
@@ -103,7 +103,7 @@ fn only_what_changed_is_written() {
     assert_eq!(inode(&path), first);
     // Nor after a restart.
     let store = Store::open(dir.path());
-    record = store.load().0.remove(0);
+    record = store.load::<App>().0.remove(0);
     store.save(&record).unwrap();
     assert_eq!(inode(&path), first);
     record.generation += 1;
@@ -135,7 +135,7 @@ fn what_is_no_record_is_set_aside_and_the_others_are_loaded() {
     rustix::fs::mkfifoat(rustix::fs::CWD, apps.join("fifo.json"), rustix::fs::Mode::RUSR).unwrap();
     fs::create_dir(apps.join("dir.json")).unwrap();
     file("README", b"not ours, and left alone");
-    let (records, problems) = store.load();
+    let (records, problems) = store.load::<App>();
     assert_eq!(records.iter().map(|record| record.name.as_str()).collect::<Vec<_>>(), ["good"]);
     let expected = [
         ("No Name", "is the record of `bad`"),
@@ -156,10 +156,10 @@ fn what_is_no_record_is_set_aside_and_the_others_are_loaded() {
         assert!(text.contains(&format!("{name}.json {why}")) && text.contains(&format!("set aside as {}", apps.display())), "{text}");
         assert!(apps.join(format!("{name}.json.corrupt")).symlink_metadata().is_ok() && !apps.join(format!("{name}.json")).exists());
     }
-    assert!(store.load().1.is_empty());
+    assert!(store.load::<App>().1.is_empty());
     // A second one does not cover the first.
     file("empty.json", b"again");
-    assert_eq!(store.load().1.len(), 1);
+    assert_eq!(store.load::<App>().1.len(), 1);
     assert_eq!(fs::read(apps.join("empty.json.corrupt.1")).unwrap(), b"again");
     assert_eq!(fs::read(apps.join("empty.json.corrupt")).unwrap(), b"");
     assert!(apps.join("README").exists());
@@ -172,12 +172,12 @@ fn a_directory_that_cannot_be_used_is_an_error_and_works_once_it_can() {
     fs::write(&state, "in the way").unwrap();
     let store = Store::open(&state);
     let record = record("a");
-    assert_eq!(store.load().1.len(), 1);
+    assert_eq!(store.load::<App>().1.len(), 1);
     let error = store.save(&record).unwrap_err();
     assert_eq!(error.to_string(), format!("cannot make {}", state.join("apps").display()));
     fs::remove_file(&state).unwrap();
     store.save(&record).unwrap();
-    assert_eq!(store.load().0.len(), 1);
+    assert_eq!(store.load::<App>().0.len(), 1);
 }
 
 #[test]

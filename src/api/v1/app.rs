@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ApiVersion, Backend, ByteSize, Duration, Files, Filter, Metadata, RouteMatch};
-use crate::names::{ContainerName, HostPattern, SectionName};
+use crate::names::{AppName, ContainerName, HostPattern, SectionName};
 
 /// One application: the hostnames and rules that it claims, and the backends that answer them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -145,7 +145,7 @@ pub enum Runtime {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ParentRef {
     /// The Gateway's name.
-    pub name: SectionName,
+    pub name: AppName,
     /// One listener of it, by name. Omitted: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub section_name: Option<SectionName>,

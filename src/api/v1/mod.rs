@@ -4,16 +4,21 @@
 
 mod app;
 mod backend;
+mod diagnostic;
+mod event;
 mod files;
 mod filter;
 mod gateway;
 mod matches;
 mod meta;
+mod resource;
 mod scalar;
 mod status;
 
 pub use app::{App, AppKind, AppSpec, BackendRef, ContainerRef, Limits, ParentRef, Retry, Rule, Runtime, SessionPersistence, Timeouts};
 pub use backend::{Backend, BackendTls, Endpoint, FastcgiBackend, HttpBackend, HttpProtocol, Param};
+pub use diagnostic::{Diagnostic, Excerpt};
+pub use event::{Event, EventMetadata, EventType, ObjectReference};
 pub use files::{Files, Hidden, Precompressed, Script, Symlinks};
 pub use filter::{
     Cors, Filter, FilterType, Fraction, Header, HeaderModifier, PathModifier, PathModifierType, RequestMirror, RequestRedirect, UrlRewrite,
@@ -21,8 +26,12 @@ pub use filter::{
 pub use gateway::{Gateway, GatewayKind, GatewayLimits, GatewaySpec, Listener, ListenerProtocol};
 pub use matches::{MatchType, PathMatch, PathMatchType, RouteMatch, ValueMatch};
 pub use meta::{ApiVersion, Metadata};
+pub use resource::{
+    AppResource, AppStatus, Conditions, GatewayResource, GatewayStatus, List, ListMetadata, ListenerStatus, Resource, ResourceMetadata,
+    SourceResource, SourceSpec, SourceStatus,
+};
 pub use scalar::{ByteSize, Duration, ScalarError};
-pub use status::{AppResource, AppStatus, Condition, ConditionStatus, ConditionType, List, ListMetadata, Reason, ResourceMetadata};
+pub use status::{Condition, ConditionStatus, ConditionType, Reason};
 
 /// The `apiVersion` of every object here.
 pub const API_VERSION: &str = "lxcproxy.dev/v1";

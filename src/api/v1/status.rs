@@ -1,96 +1,10 @@
-//! What is: conditions and reasons, as the admin socket shows them. Never written in a manifest.
+//! What is: conditions and reasons. Never written in a manifest.
 
-use std::collections::BTreeMap;
-
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::AppSpec;
-
-/// A list of objects, as Kubernetes writes one.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct List<T> {
-    /// Always `lxcproxy.dev/v1`.
-    pub api_version: String,
-    /// The objects' kind, followed by `List`.
-    pub kind: String,
-    /// Which picture the list was taken from.
-    pub metadata: ListMetadata,
-    /// The objects, by name.
-    pub items: Vec<T>,
-}
-
-/// Where a list comes from, as Kubernetes' ListMeta.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ListMetadata {
-    /// The revision of the snapshot; a text, as in Kubernetes.
-    pub resource_version: String,
-}
-
-/// An App with its status.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct AppResource {
-    /// Always `lxcproxy.dev/v1`.
-    pub api_version: String,
-    /// Always `App`.
-    pub kind: String,
-    /// Identity.
-    pub metadata: ResourceMetadata,
-    /// The newest spec that is valid; none if there never was one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub spec: Option<AppSpec>,
-    /// What is.
-    pub status: AppStatus,
-}
-
-/// Identity of an object, as Kubernetes' ObjectMeta.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ResourceMetadata {
-    /// `metadata.name`; the file's path if no name could be read from it.
-    pub name: String,
-    /// Stays with the object for its life; empty if there never was a valid one.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub uid: String,
-    /// Rises when the defaulted spec changes; 0 if there never was a valid one.
-    #[serde(default)]
-    pub generation: u64,
-    /// When it was first seen, RFC 3339.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub creation_timestamp: String,
-    /// As written.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub labels: BTreeMap<String, String>,
-    /// As written.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub annotations: BTreeMap<String, String>,
-}
-
-/// What is, for one App.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct AppStatus {
-    /// The file that it comes from, relative to the manifest directory.
-    pub file: String,
-    /// The generation that is being served; none if none is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub served_generation: Option<u64>,
-    /// What holds, by type.
-    pub conditions: Vec<Condition>,
-}
-
-impl AppStatus {
-    /// The condition of this type, if it is present.
-    #[must_use]
-    pub fn condition(&self, type_: ConditionType) -> Option<&Condition> {
-        self.conditions.iter().find(|condition| condition.type_ == type_)
-    }
-}
-
 /// One statement about an object (Kubernetes `metav1.Condition`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
     /// What is stated.
@@ -109,7 +23,7 @@ pub struct Condition {
 }
 
 /// What a condition states.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum ConditionType {
     /// It decodes, and passes the schema and the semantic checks.
     Accepted,
@@ -123,10 +37,12 @@ pub enum ConditionType {
     Conflicted,
     /// Some rules can be answered and some can't. Present only when true.
     PartiallyResolved,
+    /// Of a source: events tell of changes; else it is looked at every few seconds.
+    Watching,
 }
 
 /// Whether a condition holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ConditionStatus {
     /// It holds.
     True,
@@ -137,7 +53,7 @@ pub enum ConditionStatus {
 }
 
 /// Why a condition has its status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum Reason {
     /// The condition's own name: it is true, and that is all.
     Accepted,
@@ -179,6 +95,22 @@ pub enum Reason {
     Conflicted,
     /// Some backends are there, some are not.
     PartiallyResolved,
+    /// Of a listener: its address and port can't be listened on (Gateway API).
+    PortUnavailable,
+    /// Of a listener: an older one has the same port and hostname, or speaks another protocol there (Gateway API `HostnameConflict`).
+    ListenerConflict,
+    /// Of a source: events come.
+    Watching,
+    /// Of a source: no events come, it is polled.
+    Polling,
+    /// Of a source: the directory does not exist.
+    DirectoryNotFound,
+    /// Of a source: the directory can't be read, or not all of it.
+    DirectoryUnreadable,
+    /// Of a source: the directory has become empty, which is no deletion.
+    DirectoryEmpty,
+    /// A fault of lxcproxy itself; what was served is served on.
+    InternalError,
 }
 
 /// Enums whose name in JSON is their name here.

@@ -99,6 +99,7 @@ fn app(address: Option<Address>, keep: usize) -> Arc<CompiledApp> {
         name: "app".parse().unwrap(),
         generation: 1,
         first_seen: 1,
+        parents: Vec::new(),
         hostnames: Vec::new(),
         rules: Vec::new(),
         backends: vec![backend],
