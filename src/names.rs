@@ -135,6 +135,15 @@ impl HostPattern {
         }
     }
 
+    /// The more specific of two that match is the greater: exact before wildcard, then the longer one (Gateway API `Hostname`).
+    #[must_use]
+    pub fn specificity(&self) -> (bool, usize) {
+        match self {
+            Self::Exact(host) => (true, host.len()),
+            Self::Wildcard(suffix) => (false, suffix.len()),
+        }
+    }
+
     /// Whether there is a host that both mean.
     #[must_use]
     pub fn overlaps(&self, other: &Self) -> bool {

@@ -165,7 +165,7 @@ impl Front {
     fn fit(&self, host: &str) -> Option<(bool, usize)> {
         match &self.hostname {
             None => Some((false, 0)),
-            Some(pattern) if pattern.matches(host) => Some((matches!(pattern, HostPattern::Exact(_)), pattern.to_string().len())),
+            Some(pattern) if pattern.matches(host) => Some(pattern.specificity()),
             Some(_) => None,
         }
     }
