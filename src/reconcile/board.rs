@@ -7,37 +7,34 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use imbl::OrdMap;
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::changes;
 use super::desired::Stray;
 use super::entry::Entry;
+use super::keep::{BATCH, Keeper, with_source};
 use super::resource;
 use crate::api::v1::{App, AppResource};
 use crate::listen::{Bound, Sockets};
 use crate::names::AppName;
 use crate::route::{CompiledApp, Front, Listeners};
 use crate::snapshot::{Publisher, Snapshot};
-use crate::state::{Error, Record, Store};
+use crate::state::{Record, Store};
 
 /// The threads let go of an old picture within this time, unless one is stuck.
 const SWEEP: Duration = Duration::from_millis(200);
-/// Records that are kept before the next word is said of them.
-const BATCH: usize = 64;
 
 /// What is shown, and what has to be shown next.
 #[derive(Debug)]
 pub(super) struct Board {
     publisher: Publisher,
-    store: Arc<Store>,
+    keeper: Keeper,
     listeners: Listeners,
     sockets: Sockets,
     resources: OrdMap<String, Arc<AppResource>>,
     strays: BTreeMap<String, Stray>,
     /// Apps whose resource may be out of date.
     changed: BTreeSet<AppName>,
-    /// The writer of the records of these Apps.
-    keeping: Option<(JoinHandle<()>, BTreeSet<AppName>)>,
     news: bool,
     opened: bool,
     sweep: Option<Instant>,
@@ -55,13 +52,12 @@ impl Board {
         }
         let board = Self {
             publisher,
-            store: Arc::new(store),
+            keeper: Keeper::new(store),
             listeners,
             sockets,
             resources: OrdMap::new(),
             strays: BTreeMap::new(),
             changed: BTreeSet::new(),
-            keeping: None,
             // The first publication says that there is something to read.
             news: true,
             opened: false,
@@ -114,7 +110,7 @@ impl Board {
         for (key, stray) in &self.strays {
             let before = self.resources.get(key).cloned();
             let after = resource::of_stray(stray, before.as_deref(), &now);
-            resource::log_changes(before.as_deref(), &after);
+            changes::log(before.as_deref(), &after);
             self.resources.insert(key.clone(), Arc::new(after));
         }
         self.news = true;
@@ -136,17 +132,15 @@ impl Board {
     /// outlives a `kill -9`, and a slow disk holds up no change.
     pub(super) fn publish(&mut self, entries: &BTreeMap<AppName, Entry>) {
         self.publish_news();
-        if self.keeping.is_none() && !self.changed.is_empty() {
-            let names: BTreeSet<_> = std::iter::from_fn(|| self.changed.pop_first()).take(BATCH).collect();
-            let record = |name: &AppName| (entries.get(name).map(|entry| entry.record.clone()), name.clone());
-            let (records, store) = (names.iter().map(record).collect(), self.store.clone());
-            self.keeping = Some((tokio::task::spawn_blocking(move || keep_all(&store, records)), names));
+        if self.keeper.is_idle() && !self.changed.is_empty() {
+            let names = std::iter::from_fn(|| self.changed.pop_first()).take(BATCH);
+            self.keeper.keep(names.map(|name| (entries.get(&name).map(|entry| entry.record.clone()), name)).collect());
         }
     }
 
     /// Whether all that has changed is kept, and said.
     pub(super) fn is_settled(&self) -> bool {
-        self.keeping.is_none() && self.changed.is_empty()
+        self.keeper.is_idle() && self.changed.is_empty()
     }
 
     /// The first publication. Until then nothing is served and nothing said, so that whoever asks a daemon that is ready finds every App.
@@ -157,11 +151,7 @@ impl Board {
 
     /// Waits until what was begun is kept, and says it; never ends if nothing was begun. Cancel-safe.
     pub(super) async fn kept(&mut self, entries: &BTreeMap<AppName, Entry>) {
-        let Some((keeping, _)) = &mut self.keeping else { return std::future::pending().await };
-        if keeping.await.is_err() {
-            tracing::error!("state can't be kept: the writer has failed");
-        }
-        let Some((_, names)) = self.keeping.take() else { return };
+        let names = self.keeper.kept().await;
         let now = now();
         // What has changed again meanwhile is said when that is kept.
         for name in names.difference(&self.changed.clone()) {
@@ -189,7 +179,7 @@ impl Board {
             return;
         };
         let after = resource::of_entry(entry, &self.listeners.conflicts(name), before.as_deref(), now);
-        resource::log_changes(before.as_deref(), &after);
+        changes::log(before.as_deref(), &after);
         if before.as_deref() != Some(&after) {
             self.resources.insert(name.to_string(), Arc::new(after));
             self.news = true;
@@ -197,28 +187,6 @@ impl Board {
     }
 }
 
-/// A failing disk costs the memory of a later start, never what is served now.
-fn keep_all(store: &Store, records: Vec<(Option<Record<App>>, AppName)>) {
-    for (record, name) in records {
-        if let Err(error) = keep(store, record, &name) {
-            tracing::error!(app = %name, "state can't be kept: {}", with_source(&error));
-        }
-    }
-}
-
-fn keep(store: &Store, record: Option<Record<App>>, name: &AppName) -> Result<(), Error> {
-    match record {
-        Some(record) if record.good.is_some() => store.save(&record),
-        // Nothing that was ever served: there is nothing to remember.
-        Some(_) => Ok(()),
-        None => store.remove::<App>(name),
-    }
-}
-
 fn now() -> String {
     humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
-}
-
-fn with_source(error: &dyn std::error::Error) -> String {
-    error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
 }

@@ -8,9 +8,11 @@
 
 mod agenda;
 mod board;
+mod changes;
 pub mod desired;
 mod entry;
 mod intake;
+mod keep;
 mod resource;
 pub mod step;
 
