@@ -71,12 +71,15 @@ impl Board {
         self.changed.insert(name);
     }
 
-    /// Its routes have changed; conflicts of those that share a host may have, too.
+    /// Its routes have changed; conflicts of those that share a host may have, too. All of it or, if it panics, nothing.
     pub(super) fn route(&mut self, app: CompiledApp) {
         let name = app.name.clone();
-        self.changed.extend(self.listeners.neighbours(&name));
-        self.listeners.insert(&Arc::new(app));
-        self.changed.extend(self.listeners.neighbours(&name));
+        let mut listeners = self.listeners.clone();
+        let mut changed = listeners.neighbours(&name);
+        listeners.insert(&Arc::new(app));
+        changed.extend(listeners.neighbours(&name));
+        self.listeners = listeners;
+        self.changed.extend(changed);
         self.changed.insert(name);
         self.news = true;
     }

@@ -6,6 +6,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::desired::{Assignment, File, assign};
+use super::fault;
+use super::refusal::Refusal;
+use crate::api::v1::Reason;
 use crate::manifest::{self, Object, Parsed};
 use crate::names::AppName;
 use crate::resolve::base_of;
@@ -67,7 +70,7 @@ impl Intake {
         for (path, content) in &listing.files {
             let file = match before.remove(path) {
                 Some((old, file)) if Arc::ptr_eq(&old, content) => file,
-                _ => File { base: base_of(&content.path), content: content.bytes.clone().map(|bytes| Arc::new(parse(path, &bytes))) },
+                _ => File { base: base_of(&content.path), content: read(path, content) },
             };
             self.parsed.insert(path.clone(), (content.clone(), file.clone()));
             files.insert(path.clone(), file);
@@ -76,7 +79,19 @@ impl Intake {
     }
 }
 
+/// A panic of the parser is that file's matter; the same text would panic again, so that it is not parsed again before it changes.
+fn read(path: &str, content: &FileContent) -> Result<Arc<Parsed>, Refusal> {
+    let whole_file = |reason, message| Refusal::one(reason, (path, 1), "", message);
+    let bytes = content.bytes.as_ref().map_err(|why| whole_file(Reason::Invalid, why.clone()))?;
+    fault::contain(|| parse(path, bytes)).map(Arc::new).map_err(|fault| {
+        tracing::error!(file = %path, "{fault}");
+        whole_file(Reason::InternalError, fault)
+    })
+}
+
 fn parse(path: &str, bytes: &[u8]) -> Parsed {
+    #[cfg(test)]
+    fault::trip_in_text(bytes);
     let parsed = manifest::parse(path, bytes);
     for document in &parsed.documents {
         if let Ok(Object::Gateway(gateway)) = &document.result {

@@ -33,6 +33,7 @@ pub(super) fn of_entry(entry: &Entry, conflicts: &[(usize, AppName)], before: Op
             file: record.file.clone(),
             served_generation: entry.served.as_ref().map(|served| served.generation),
             conditions: conditions(claims, record.generation, before, now),
+            errors: entry.errors().to_vec(),
             ..AppStatus::default()
         },
     }
@@ -41,14 +42,19 @@ pub(super) fn of_entry(entry: &Entry, conflicts: &[(usize, AppName)], before: Op
 /// The resource of a manifest that belongs to no App.
 pub(super) fn of_stray(stray: &Stray, before: Option<&AppResource>, now: &str) -> AppResource {
     let refusal = &stray.refusal;
-    let wanted = super::step::Wanted::Invalid { reason: refusal.reason, message: &refusal.message };
+    let wanted = super::step::Wanted::Invalid { reason: refusal.reason, message: &refusal.message() };
     let claims = super::step::step(wanted, None).claims;
     AppResource {
         api_version: API_VERSION.to_owned(),
         kind: "App".to_owned(),
         metadata: ResourceMetadata { name: stray.name.clone(), ..ResourceMetadata::default() },
         spec: None,
-        status: AppStatus { file: stray.file.clone(), conditions: conditions(claims, 0, before, now), ..AppStatus::default() },
+        status: AppStatus {
+            file: stray.file.clone(),
+            conditions: conditions(claims, 0, before, now),
+            errors: refusal.errors.clone(),
+            ..AppStatus::default()
+        },
     }
 }
 
