@@ -113,14 +113,12 @@ fn settle(name: AppName, mut claims: Vec<Desired>, owners: &BTreeMap<AppName, St
     let owner = owners.get(&name).and_then(|file| claims.iter().position(|claim| claim.file == *file)).unwrap_or(0);
     let kept = claims.remove(owner);
     for other in claims {
-        let refusal = match other.app {
-            Err(refusal) => refusal,
-            Ok(_) => {
-                let message = format!("`{name}` is the name of the App in {}; the older keeps it", kept.file);
-                Refusal::one(Reason::NameConflict, (&other.file, other.line), "metadata.name", message)
-                    .hint("give one of them another name")
-            }
+        let conflict = || {
+            let message = format!("`{name}` is the name of the App in {}; the older keeps it", kept.file);
+            let refusal = Refusal::one(Reason::NameConflict, (&other.file, other.line), "metadata.name", message);
+            refusal.hint("give one of them another name")
         };
+        let refusal = other.app.err().unwrap_or_else(conflict);
         assignment.strays.push(Stray { name: name.to_string(), file: other.file, refusal });
     }
     assignment.apps.insert(name, kept);

@@ -97,7 +97,7 @@ impl Job {
     /// Looks.
     pub(super) async fn run(self, runtimes: &crate::container::Runtimes) -> Seen {
         #[cfg(test)]
-        self.newest.iter().for_each(|(app, ..)| fault::trip("look", app));
+        fault::trip("look", self.newest.as_ref().map(|(app, ..)| &**app));
         let newest = match self.newest {
             Some((app, base, before)) => Some(ResolvedApp::look(app, base, runtimes, before.as_ref()).await),
             None => None,
@@ -139,7 +139,7 @@ impl Entry {
     pub(super) fn want(&mut self, desired: Desired) -> bool {
         self.record.file = desired.file;
         #[cfg(test)]
-        desired.app.iter().for_each(|app| fault::trip("want", app));
+        fault::trip("want", desired.app.as_deref().ok());
         let app = match desired.app {
             Err(refusal) => {
                 let news = self.refusal.as_ref() != Some(&refusal) || self.newest.is_some();
@@ -216,7 +216,7 @@ impl Entry {
         let decision = self.decide();
         self.claims.clone_from(&decision.claims);
         #[cfg(test)]
-        self.newest.iter().for_each(|newest| fault::trip("see", &newest.app));
+        fault::trip("see", self.newest.as_ref().map(|newest| &*newest.app));
         Some(decision)
     }
 

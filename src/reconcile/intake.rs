@@ -14,16 +14,12 @@ use crate::names::AppName;
 use crate::resolve::base_of;
 use crate::source::{FileContent, Listing};
 
-const EMPTY: &str = "the directory is empty; what is served stays (--allow-empty if it is meant)";
-
 /// Reads listings; a file that did not change is parsed once.
 #[derive(Debug)]
 pub(super) struct Intake {
     /// An empty directory means: no Apps.
     allow_empty: bool,
     parsed: HashMap<String, (Arc<FileContent>, File)>,
-    /// What was last said about the directory as a whole.
-    trouble: Option<String>,
 }
 
 /// What a listing means.
@@ -35,24 +31,12 @@ pub(super) struct News {
 
 impl Intake {
     pub(super) fn new(allow_empty: bool) -> Self {
-        Self { allow_empty, parsed: HashMap::new(), trouble: None }
+        Self { allow_empty, parsed: HashMap::new() }
     }
 
     /// Reads a listing. `None`: the directory has become empty, which is no deletion.
     pub(super) fn read(&mut self, listing: &Listing, owners: &BTreeMap<AppName, String>) -> Option<News> {
         let empty = listing.problem.is_none() && listing.files.is_empty() && !owners.is_empty() && !self.allow_empty;
-        let trouble = match &listing.problem {
-            Some(problem) => Some(format!("{problem}; what is served stays")),
-            None => empty.then(|| EMPTY.to_owned()),
-        };
-        if self.trouble != trouble {
-            if let Some(trouble) = &trouble {
-                tracing::warn!("manifests: {trouble}");
-            } else {
-                tracing::info!("manifests: the directory can be read again");
-            }
-            self.trouble = trouble;
-        }
         if empty {
             return None;
         }

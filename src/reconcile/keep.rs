@@ -1,8 +1,8 @@
 //! Records -> on disk, in the background, one batch at a time.
 //!
-//! In: records of Apps that have changed. Out: the names of those that are kept. Never: a wait of the loop for the disk; two writers.
+//! In: records of Apps that have changed. Out: records on disk, and a word if they can't be. Never: a wait of the loop for the disk; two writers.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::task::JoinHandle;
@@ -18,13 +18,18 @@ pub(super) const BATCH: usize = 64;
 #[derive(Debug)]
 pub(super) struct Keeper {
     store: Arc<Store>,
-    /// The writer of the records of these Apps.
-    keeping: Option<(JoinHandle<()>, BTreeSet<AppName>)>,
+    /// The writer, and how each of its records went.
+    keeping: Option<JoinHandle<Vec<Kept>>>,
+    /// Apps whose records can't be kept, and why.
+    troubles: BTreeMap<AppName, String>,
 }
+
+/// A failing disk costs the memory of a later start, never what is served now.
+type Kept = (AppName, Result<(), Error>);
 
 impl Keeper {
     pub(super) fn new(store: Store) -> Self {
-        Self { store: Arc::new(store), keeping: None }
+        Self { store: Arc::new(store), keeping: None, troubles: BTreeMap::new() }
     }
 
     /// Whether nothing is being kept.
@@ -34,35 +39,41 @@ impl Keeper {
 
     /// Begins to keep records; those of Apps that are gone are forgotten. Call it when it [is idle](Self::is_idle).
     pub(super) fn keep(&mut self, records: Vec<(Option<Record<App>>, AppName)>) {
-        let names = records.iter().map(|(_, name)| name.clone()).collect();
         let store = self.store.clone();
-        self.keeping = Some((tokio::task::spawn_blocking(move || keep_all(&store, records)), names));
+        let keep_all = move || records.into_iter().map(|(record, name)| (name.clone(), keep(&store, record, &name))).collect();
+        self.keeping = Some(tokio::task::spawn_blocking(keep_all));
     }
 
-    /// Waits until what was begun is kept, and returns its names; never ends if nothing was begun. Cancel-safe.
-    pub(super) async fn kept(&mut self) -> BTreeSet<AppName> {
-        let Some((keeping, _)) = &mut self.keeping else { return std::future::pending().await };
-        if keeping.await.is_err() {
-            tracing::error!("state can't be kept: the writer has failed");
+    /// Waits until what was begun is kept; never ends if nothing was begun. Cancel-safe.
+    pub(super) async fn kept(&mut self) {
+        let Some(keeping) = &mut self.keeping else { return std::future::pending().await };
+        let kept = keeping.await;
+        self.keeping = None;
+        match kept {
+            Ok(kept) => kept.into_iter().for_each(|(name, result)| self.note(name, result)),
+            Err(error) => tracing::error!("state can't be kept: {error}"),
         }
-        self.keeping.take().map(|(_, names)| names).unwrap_or_default()
     }
-}
 
-/// A failing disk costs the memory of a later start, never what is served now.
-fn keep_all(store: &Store, records: Vec<(Option<Record<App>>, AppName)>) {
-    for (record, name) in records {
-        if let Err(error) = keep(store, record, &name) {
-            tracing::error!(app = %name, "state can't be kept: {}", with_source(&error));
+    /// Says that a record can't be kept, once, and that it can again.
+    fn note(&mut self, name: AppName, result: Result<(), Error>) {
+        match result {
+            Err(error) => {
+                let trouble = with_source(&error);
+                if self.troubles.get(&name) != Some(&trouble) {
+                    tracing::error!(app = %name, "state can't be kept: {trouble}");
+                    self.troubles.insert(name, trouble);
+                }
+            }
+            Ok(()) if self.troubles.remove(&name).is_some() => tracing::info!(app = %name, "state is kept again"),
+            Ok(()) => {}
         }
     }
 }
 
 fn keep(store: &Store, record: Option<Record<App>>, name: &AppName) -> Result<(), Error> {
     match record {
-        Some(record) if record.good.is_some() => store.save(&record),
-        // Nothing that was ever served: there is nothing to remember.
-        Some(_) => Ok(()),
+        Some(record) => store.save(&record),
         None => store.remove::<App>(name),
     }
 }

@@ -11,14 +11,17 @@ mod board;
 mod changes;
 pub mod desired;
 mod entry;
+mod events;
 mod fault;
 mod intake;
 mod keep;
+mod origin;
 pub mod refusal;
 mod resource;
 pub mod step;
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -31,7 +34,7 @@ use crate::listen::Bound;
 use crate::names::AppName;
 use crate::snapshot::Publisher;
 use crate::source::{Listing, Source};
-use crate::state::{Record, Store, new_uid};
+use crate::state::{Record, Store, Transitions, new_uid};
 use agenda::Agenda;
 use board::Board;
 use desired::Desired;
@@ -90,8 +93,9 @@ impl Reconciler {
     pub async fn run(mut self, mut source: impl Source) {
         let mut relist = tokio::time::interval_at(Instant::now() + RELIST, RELIST);
         relist.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let path = source.path().to_owned();
         let listing = source.next().await;
-        self.list(&listing);
+        self.list(&path, &listing);
         self.look_at_all();
         let mut first = Some(Instant::now() + FIRST_LOOKS);
         loop {
@@ -105,11 +109,11 @@ impl Reconciler {
             self.board.sweep();
             let wake = self.agenda.next_due().into_iter().chain(first).chain(self.board.sweep_due()).min();
             tokio::select! {
-                listing = source.next() => self.list(&listing),
+                listing = source.next() => self.list(&path, &listing),
                 key = self.watcher.next() => self.hint(key),
                 key = self.starts.next() => self.hint(key),
                 (name, seen) = self.agenda.seen() => self.saw(&name, seen),
-                () = self.board.kept(&self.entries) => {}
+                () = self.board.kept() => {}
                 () = tokio::time::sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
                 _ = relist.tick() => self.look_at_all(),
             }
@@ -120,9 +124,11 @@ impl Reconciler {
     }
 
     /// Takes a listing: the directory's content decides, however it came to be.
-    fn list(&mut self, listing: &Listing) {
+    fn list(&mut self, path: &Path, listing: &Arc<Listing>) {
         let owners = self.entries.iter().map(|(name, entry)| (name.clone(), entry.record.file.clone())).collect();
-        let Some(news) = self.intake.read(listing, &owners) else { return };
+        let news = self.intake.read(listing, &owners);
+        self.board.source(path, listing, news.is_none());
+        let Some(news) = news else { return };
         for name in news.gone {
             self.remove(name);
         }
@@ -145,7 +151,6 @@ impl Reconciler {
 
     fn remove(&mut self, name: AppName) {
         let Some(entry) = self.entries.remove(&name) else { return };
-        tracing::info!(app = %name, file = %entry.record.file, "removed");
         self.by_key.remove(&entry.key);
         for key in [entry.key, entry.key + 1] {
             self.watcher.clear(key);
@@ -261,5 +266,14 @@ fn route(entry: &mut Entry, board: &mut Board) {
 fn first_record(name: &AppName, file: &str) -> Record<App> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let first_seen = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
-    Record { name: name.clone(), uid: new_uid(), first_seen, file: file.to_owned(), generation: 0, newer: None, good: None }
+    Record {
+        name: name.clone(),
+        uid: new_uid(),
+        first_seen,
+        file: file.to_owned(),
+        generation: 0,
+        newer: None,
+        good: None,
+        transitions: Transitions::new(),
+    }
 }

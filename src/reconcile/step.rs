@@ -126,16 +126,12 @@ fn invalid(reason: Reason, message: &str, serving: Option<Serving<'_>>) -> Decis
 fn failed(message: &str, serving: Option<Serving<'_>>) -> Decision {
     let accepted = unknown(ConditionType::Accepted, Reason::InternalError, message.to_owned());
     let programmed = |what: String| refusal(ConditionType::Programmed, Reason::InternalError, what);
-    match serving {
-        Some(Serving { generation, found }) => {
-            let programmed = programmed(format!("generation {generation} is served on: {message}"));
-            decide(Serve::Kept, accepted, resolved(found), programmed, found)
-        }
-        None => {
-            let programmed = programmed(format!("nothing is served: {message}"));
-            decide(Serve::Nothing, accepted, nothing_to_resolve(), programmed, NOTHING)
-        }
-    }
+    let Some(Serving { generation, found }) = serving else {
+        let programmed = programmed(format!("nothing is served: {message}"));
+        return decide(Serve::Nothing, accepted, nothing_to_resolve(), programmed, NOTHING);
+    };
+    let programmed = programmed(format!("generation {generation} is served on: {message}"));
+    decide(Serve::Kept, accepted, resolved(found), programmed, found)
 }
 
 fn nothing_to_resolve() -> Claim {

@@ -45,6 +45,7 @@ pub(super) fn record(name: &str) -> Record<App> {
         generation: 8,
         newer: Some(app().spec),
         good: Some(good),
+        transitions: [(ConditionType::Ready, Transition { status: ConditionStatus::False, time: "2026-01-02T03:04:05Z".into() })].into(),
     }
 }
 
