@@ -277,3 +277,6 @@ fn first_record(name: &AppName, file: &str) -> Record<App> {
         transitions: Transitions::new(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -228,7 +228,7 @@ impl Store {
         let path = path(&directory, name);
         let mut saved = self.saved();
         saved.remove(&path);
-        match fs::remove_file(&path).and_then(|()| atomic::sync_directory(&directory)) {
+        match atomic::remove(&directory, &path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", &path, error)),
             _ => Ok(()),
         }

@@ -1,5 +1,8 @@
 //! The store against what disks and people do.
 
+mod damaged;
+mod killed;
+
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 use super::*;
