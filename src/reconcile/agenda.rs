@@ -9,6 +9,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::entry::{Job, Seen};
+use super::fault;
 use crate::container::Runtimes;
 use crate::names::AppName;
 
@@ -22,7 +23,7 @@ pub(super) struct Agenda {
     now: BTreeSet<AppName>,
     later: BTreeSet<(Instant, AppName)>,
     when: HashMap<AppName, Instant>,
-    looks: JoinSet<Seen>,
+    looks: JoinSet<Result<Seen, String>>,
     looking: HashMap<Id, AppName>,
     /// Asked for again while a look was under way.
     again: BTreeSet<AppName>,
@@ -93,13 +94,13 @@ impl Agenda {
             }
             let Some(job) = job(&name) else { continue };
             let runtimes = self.runtimes.clone();
-            let task = self.looks.spawn(async move { job.run(&runtimes).await });
+            let task = self.looks.spawn(async move { fault::contain_async(job.run(&runtimes)).await });
             self.looking.insert(task.id(), name);
         }
     }
 
-    /// The next look that has ended; never, if none is under way. `None` in it: the look has failed.
-    pub(super) async fn seen(&mut self) -> (AppName, Option<Seen>) {
+    /// The next look that has ended; never, if none is under way. An error in it: the look has panicked, and this is to be said.
+    pub(super) async fn seen(&mut self) -> (AppName, Result<Seen, String>) {
         loop {
             let Some(result) = self.looks.join_next_with_id().await else { std::future::pending().await };
             if let Some(seen) = self.ended(result) {
@@ -109,7 +110,7 @@ impl Agenda {
     }
 
     /// A look that has ended already.
-    pub(super) fn seen_already(&mut self) -> Option<(AppName, Option<Seen>)> {
+    pub(super) fn seen_already(&mut self) -> Option<(AppName, Result<Seen, String>)> {
         loop {
             let result = self.looks.try_join_next_with_id()?;
             if let Some(seen) = self.ended(result) {
@@ -118,13 +119,10 @@ impl Agenda {
         }
     }
 
-    fn ended(&mut self, result: Result<(Id, Seen), JoinError>) -> Option<(AppName, Option<Seen>)> {
+    fn ended(&mut self, result: Result<(Id, Result<Seen, String>), JoinError>) -> Option<(AppName, Result<Seen, String>)> {
         let (id, seen) = match result {
-            Ok((id, seen)) => (id, Some(seen)),
-            Err(error) => {
-                tracing::error!("a look has failed: {error}");
-                (error.id(), None)
-            }
+            Ok((id, seen)) => (id, seen),
+            Err(error) => (error.id(), Err(format!("internal error: {error}"))),
         };
         let name = self.looking.remove(&id)?;
         if self.again.remove(&name) {

@@ -1,43 +1,48 @@
 //! What has changed -> served, kept on disk, and said: in this order.
 //!
-//! In: Apps as they are, routes that are new. Out: snapshots, log lines, saved records. Never: a publication without news.
+//! In: Apps as they are, routes that are new. Out: snapshots, log lines, events, saved records. Never: a publication without news.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use imbl::OrdMap;
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::changes::{Subject, tell, tell_removed};
 use super::desired::Stray;
 use super::entry::Entry;
-use super::resource;
+use super::events::{Events, Moment};
+use super::keep::{BATCH, Keeper, with_source};
+use super::origin::{self, Origin};
+use super::{fault, resource};
 use crate::api::v1::{App, AppResource};
 use crate::listen::{Bound, Sockets};
 use crate::names::AppName;
 use crate::route::{CompiledApp, Front, Listeners};
 use crate::snapshot::{Publisher, Snapshot};
-use crate::state::{Error, Record, Store};
+use crate::source::Listing;
+use crate::state::{Record, Store};
 
 /// The threads let go of an old picture within this time, unless one is stuck.
 const SWEEP: Duration = Duration::from_millis(200);
-/// Records that are kept before the next word is said of them.
-const BATCH: usize = 64;
 
 /// What is shown, and what has to be shown next.
 #[derive(Debug)]
 pub(super) struct Board {
     publisher: Publisher,
-    store: Arc<Store>,
+    keeper: Keeper,
+    /// What is said of the Apps whose records are being kept, once they are; none: that it is gone.
+    drafts: BTreeMap<AppName, Option<AppResource>>,
     listeners: Listeners,
     sockets: Sockets,
     resources: OrdMap<String, Arc<AppResource>>,
     strays: BTreeMap<String, Stray>,
+    origin: Option<Origin>,
+    events: Events,
     /// Apps whose resource may be out of date.
     changed: BTreeSet<AppName>,
-    /// The writer of the records of these Apps.
-    keeping: Option<(JoinHandle<()>, BTreeSet<AppName>)>,
     news: bool,
     opened: bool,
     sweep: Option<Instant>,
@@ -55,13 +60,15 @@ impl Board {
         }
         let board = Self {
             publisher,
-            store: Arc::new(store),
+            keeper: Keeper::new(store),
+            drafts: BTreeMap::new(),
             listeners,
             sockets,
             resources: OrdMap::new(),
             strays: BTreeMap::new(),
+            origin: None,
+            events: Events::default(),
             changed: BTreeSet::new(),
-            keeping: None,
             // The first publication says that there is something to read.
             news: true,
             opened: false,
@@ -75,12 +82,15 @@ impl Board {
         self.changed.insert(name);
     }
 
-    /// Its routes have changed; conflicts of those that share a host may have, too.
+    /// Its routes have changed; conflicts of those that share a host may have, too. All of it or, if it panics, nothing.
     pub(super) fn route(&mut self, app: CompiledApp) {
         let name = app.name.clone();
-        self.changed.extend(self.listeners.neighbours(&name));
-        self.listeners.insert(&Arc::new(app));
-        self.changed.extend(self.listeners.neighbours(&name));
+        let mut listeners = self.listeners.clone();
+        let mut changed = listeners.neighbours(&name);
+        listeners.insert(&Arc::new(app));
+        changed.extend(listeners.neighbours(&name));
+        self.listeners = listeners;
+        self.changed.extend(changed);
         self.changed.insert(name);
         self.news = true;
     }
@@ -114,8 +124,25 @@ impl Board {
         for (key, stray) in &self.strays {
             let before = self.resources.get(key).cloned();
             let after = resource::of_stray(stray, before.as_deref(), &now);
-            resource::log_changes(before.as_deref(), &after);
-            self.resources.insert(key.clone(), Arc::new(after));
+            let revision = self.publisher.next_revision();
+            if let Some(after) = resource::news(before.as_deref(), after, revision) {
+                let before = before.as_ref().map_or(&[][..], |before| &before.status.conditions);
+                tell(&mut self.events, subject(&after), before, &after.status.conditions, Moment { now: &now, revision });
+                self.resources.insert(key.clone(), Arc::new(after));
+            }
+        }
+        self.news = true;
+    }
+
+    /// Where manifests come from, as it was seen; `emptied`: it has become empty, which is no deletion.
+    pub(super) fn source(&mut self, path: &Path, listing: &Arc<Listing>, emptied: bool) {
+        let (now, revision) = (now(), self.publisher.next_revision());
+        let origin = self.origin.get_or_insert_with(|| Origin::new(path));
+        let Some(before) = origin.see(listing, emptied, &now, revision) else { return };
+        if let Some(after) = origin.resource() {
+            let file = path.to_string_lossy();
+            let subject = Subject { kind: "Source", name: origin::NAME, file: &file };
+            tell(&mut self.events, subject, &before, &after.status.conditions, Moment { now: &now, revision });
         }
         self.news = true;
     }
@@ -136,17 +163,21 @@ impl Board {
     /// outlives a `kill -9`, and a slow disk holds up no change.
     pub(super) fn publish(&mut self, entries: &BTreeMap<AppName, Entry>) {
         self.publish_news();
-        if self.keeping.is_none() && !self.changed.is_empty() {
-            let names: BTreeSet<_> = std::iter::from_fn(|| self.changed.pop_first()).take(BATCH).collect();
-            let record = |name: &AppName| (entries.get(name).map(|entry| entry.record.clone()), name.clone());
-            let (records, store) = (names.iter().map(record).collect(), self.store.clone());
-            self.keeping = Some((tokio::task::spawn_blocking(move || keep_all(&store, records)), names));
+        if self.keeper.is_idle() && !self.changed.is_empty() {
+            let now = now();
+            let names: Vec<_> = std::iter::from_fn(|| self.changed.pop_first()).take(BATCH).collect();
+            self.drafts = names.into_iter().map(|name| (name.clone(), entries.get(&name).map(|entry| self.draft(entry, &now)))).collect();
+            let record = |(name, draft): (&AppName, &Option<AppResource>)| {
+                let transitions = draft.as_ref().map(|draft| resource::since(&draft.status.conditions)).unwrap_or_default();
+                (entries.get(name).map(|entry| Record { transitions, ..entry.record.clone() }), name.clone())
+            };
+            self.keeper.keep(self.drafts.iter().map(record).collect());
         }
     }
 
     /// Whether all that has changed is kept, and said.
     pub(super) fn is_settled(&self) -> bool {
-        self.keeping.is_none() && self.changed.is_empty()
+        self.keeper.is_idle() && self.changed.is_empty()
     }
 
     /// The first publication. Until then nothing is served and nothing said, so that whoever asks a daemon that is ready finds every App.
@@ -156,16 +187,14 @@ impl Board {
     }
 
     /// Waits until what was begun is kept, and says it; never ends if nothing was begun. Cancel-safe.
-    pub(super) async fn kept(&mut self, entries: &BTreeMap<AppName, Entry>) {
-        let Some((keeping, _)) = &mut self.keeping else { return std::future::pending().await };
-        if keeping.await.is_err() {
-            tracing::error!("state can't be kept: the writer has failed");
-        }
-        let Some((_, names)) = self.keeping.take() else { return };
+    pub(super) async fn kept(&mut self) {
+        self.keeper.kept().await;
         let now = now();
-        // What has changed again meanwhile is said when that is kept.
-        for name in names.difference(&self.changed.clone()) {
-            self.describe(name, entries.get(name), &now);
+        for (name, draft) in std::mem::take(&mut self.drafts) {
+            // What has changed again meanwhile is said when that is kept.
+            if !self.changed.contains(&name) {
+                self.say(&name, draft, &now);
+            }
         }
         self.publish_news();
     }
@@ -176,49 +205,55 @@ impl Board {
                 sockets: self.sockets.clone(),
                 listeners: self.listeners.clone(),
                 apps: self.resources.clone(),
+                sources: self
+                    .origin
+                    .iter()
+                    .filter_map(Origin::resource)
+                    .map(|source| (source.metadata.name.clone(), source.clone()))
+                    .collect(),
+                events: self.events.all(),
                 ..Snapshot::default()
             });
             self.sweep.get_or_insert_with(|| Instant::now() + SWEEP);
         }
     }
 
-    fn describe(&mut self, name: &AppName, entry: Option<&Entry>, now: &str) {
-        let before = self.resources.get(name.as_str()).cloned();
-        let Some(entry) = entry else {
-            self.news |= self.resources.remove(name.as_str()).is_some();
-            return;
-        };
-        let after = resource::of_entry(entry, &self.listeners.conflicts(name), before.as_deref(), now);
-        resource::log_changes(before.as_deref(), &after);
-        if before.as_deref() != Some(&after) {
+    /// What there is to say of an App. A panic in that becomes what is said.
+    fn draft(&self, entry: &Entry, now: &str) -> AppResource {
+        let name = &entry.record.name;
+        // An older one of its name is gone, and nothing of it goes on.
+        let before = self.resources.get(name.as_str()).filter(|before| before.metadata.uid == entry.record.uid).map(|before| &**before);
+        // Nothing is changed that could be left half-changed.
+        let draft = fault::contain(|| resource::of_entry(entry, &self.listeners.conflicts(name), before, now));
+        draft.unwrap_or_else(|fault| {
+            let mut entry = entry.clone();
+            entry.fail(fault, None);
+            resource::of_fault(&entry, before, now)
+        })
+    }
+
+    fn say(&mut self, name: &AppName, draft: Option<AppResource>, now: &str) {
+        let revision = self.publisher.next_revision();
+        let at = Moment { now, revision };
+        let mut before = self.resources.get(name.as_str()).cloned();
+        if let Some(gone) = before.take_if(|before| draft.as_ref().is_none_or(|draft| draft.metadata.uid != before.metadata.uid)) {
+            tell_removed(&mut self.events, subject(&gone), at);
+            self.resources.remove(name.as_str());
+            self.news = true;
+        }
+        if let Some(after) = draft.and_then(|draft| resource::news(before.as_deref(), draft, revision)) {
+            let before = before.as_ref().map_or(&[][..], |before| &before.status.conditions);
+            tell(&mut self.events, subject(&after), before, &after.status.conditions, at);
             self.resources.insert(name.to_string(), Arc::new(after));
             self.news = true;
         }
     }
 }
 
-/// A failing disk costs the memory of a later start, never what is served now.
-fn keep_all(store: &Store, records: Vec<(Option<Record<App>>, AppName)>) {
-    for (record, name) in records {
-        if let Err(error) = keep(store, record, &name) {
-            tracing::error!(app = %name, "state can't be kept: {}", with_source(&error));
-        }
-    }
-}
-
-fn keep(store: &Store, record: Option<Record<App>>, name: &AppName) -> Result<(), Error> {
-    match record {
-        Some(record) if record.good.is_some() => store.save(&record),
-        // Nothing that was ever served: there is nothing to remember.
-        Some(_) => Ok(()),
-        None => store.remove::<App>(name),
-    }
+fn subject(app: &AppResource) -> Subject<'_> {
+    Subject { kind: &app.kind, name: &app.metadata.name, file: &app.status.file }
 }
 
 fn now() -> String {
     humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
-}
-
-fn with_source(error: &dyn std::error::Error) -> String {
-    error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
 }

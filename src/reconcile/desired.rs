@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::refusal::Refusal;
 use crate::api::v1::{App, Reason};
 use crate::manifest::{Document, Object, Parsed};
 use crate::names::AppName;
@@ -17,7 +18,7 @@ pub struct File {
     /// The directory that its relative paths start from.
     pub base: PathBuf,
     /// Its documents, or why it could not be read.
-    pub content: Result<Arc<Parsed>, String>,
+    pub content: Result<Arc<Parsed>, Refusal>,
 }
 
 /// What one App should be.
@@ -27,17 +28,10 @@ pub struct Desired {
     pub file: String,
     /// The directory that its relative paths start from.
     pub base: PathBuf,
+    /// Where its document starts in the file, counted from 1.
+    pub line: u64,
     /// The App, or why its manifest is refused.
     pub app: Result<Arc<App>, Refusal>,
-}
-
-/// Why a manifest is refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// In one word.
-    pub reason: Reason,
-    /// Every error, one a line.
-    pub message: String,
 }
 
 /// A manifest that belongs to no App: its name could not be read, or is another's.
@@ -67,8 +61,8 @@ pub fn assign(files: &BTreeMap<String, File>, owners: &BTreeMap<AppName, String>
     let mut broken: BTreeMap<&str, Refusal> = BTreeMap::new();
     for (path, file) in files {
         match &file.content {
-            Err(message) => {
-                broken.insert(path, Refusal { reason: Reason::Invalid, message: format!("{path} {message}") });
+            Err(refusal) => {
+                broken.insert(path, refusal.clone());
             }
             Ok(parsed) => read(path, file, parsed, &mut claims, &mut broken),
         }
@@ -98,13 +92,13 @@ fn read<'a>(
                     nameless.extend(errors);
                     continue;
                 };
-                (name, Err(refusal(errors.iter())))
+                (name, Err(Refusal::of(errors)))
             }
         };
-        claims.entry(name).or_default().push(Desired { file: path.to_owned(), base: file.base.clone(), app });
+        claims.entry(name).or_default().push(Desired { file: path.to_owned(), base: file.base.clone(), line: document.line, app });
     }
     if !nameless.is_empty() {
-        broken.insert(path, refusal(nameless.into_iter()));
+        broken.insert(path, Refusal::of(nameless));
     }
 }
 
@@ -119,13 +113,12 @@ fn settle(name: AppName, mut claims: Vec<Desired>, owners: &BTreeMap<AppName, St
     let owner = owners.get(&name).and_then(|file| claims.iter().position(|claim| claim.file == *file)).unwrap_or(0);
     let kept = claims.remove(owner);
     for other in claims {
-        let refusal = match other.app {
-            Err(refusal) => refusal,
-            Ok(_) => Refusal {
-                reason: Reason::NameConflict,
-                message: format!("{}: metadata.name: `{name}` is the name of the App in {}; the older keeps it", other.file, kept.file),
-            },
+        let conflict = || {
+            let message = format!("`{name}` is the name of the App in {}; the older keeps it", kept.file);
+            let refusal = Refusal::one(Reason::NameConflict, (&other.file, other.line), "metadata.name", message);
+            refusal.hint("give one of them another name")
         };
+        let refusal = other.app.err().unwrap_or_else(conflict);
         assignment.strays.push(Stray { name: name.to_string(), file: other.file, refusal });
     }
     assignment.apps.insert(name, kept);
@@ -138,7 +131,7 @@ fn hold(broken: BTreeMap<&str, Refusal>, files: &BTreeMap<String, File>, owners:
         if let (Some(refusal), false) = (broken.get(file.as_str()), assignment.apps.contains_key(name)) {
             held.insert(file.as_str());
             let base = files.get(file).map(|file| file.base.clone()).unwrap_or_default();
-            assignment.apps.insert(name.clone(), Desired { file: file.clone(), base, app: Err(refusal.clone()) });
+            assignment.apps.insert(name.clone(), Desired { file: file.clone(), base, line: 1, app: Err(refusal.clone()) });
         }
     }
     for (file, refusal) in broken {
@@ -146,17 +139,6 @@ fn hold(broken: BTreeMap<&str, Refusal>, files: &BTreeMap<String, File>, owners:
             assignment.strays.push(Stray { name: file.to_owned(), file: file.to_owned(), refusal });
         }
     }
-}
-
-fn refusal<'a>(errors: impl Iterator<Item = &'a crate::manifest::Error>) -> Refusal {
-    let mut lines = Vec::new();
-    let mut unsupported = true;
-    for error in errors {
-        unsupported &= error.unsupported;
-        lines.push(error.to_string());
-    }
-    let reason = if unsupported { Reason::UnsupportedValue } else { Reason::Invalid };
-    Refusal { reason, message: lines.join("\n") }
 }
 
 #[cfg(test)]
@@ -195,7 +177,7 @@ mod tests {
         let assignment = assign(&listing(&[("x.yaml", "kind: [")]), &BTreeMap::new());
         assert_eq!(assignment.strays.len(), 1);
         assert_eq!(assignment.strays[0].name, "x.yaml");
-        assert!(assignment.strays[0].refusal.message.starts_with("x.yaml:1:"), "{}", assignment.strays[0].refusal.message);
+        assert!(assignment.strays[0].refusal.message().starts_with("x.yaml:1:"), "{:?}", assignment.strays[0].refusal);
     }
 
     #[test]

@@ -6,9 +6,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::desired::{Desired, Refusal};
+use super::desired::Desired;
+#[cfg(test)]
+use super::fault;
+use super::refusal::Refusal;
 use super::step::{Claim, Decision, Found, Serving, Wanted, step};
-use crate::api::v1::{App, ContainerRef};
+use crate::api::v1::{App, ContainerRef, Diagnostic};
 use crate::compile::{self, Identity};
 use crate::container::Container;
 use crate::names::ContainerPath;
@@ -21,7 +24,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// One App.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Entry {
     /// Identifies it to the watcher.
     pub(super) key: u64,
@@ -31,6 +34,8 @@ pub(super) struct Entry {
     newest: Option<Newest>,
     /// Set while the manifest is refused.
     refusal: Option<Refusal>,
+    /// Set while a step of it fails.
+    fault: Option<Fault>,
     /// What is served.
     pub(super) served: Option<Served>,
     /// What is said about it, without times.
@@ -40,15 +45,23 @@ pub(super) struct Entry {
     pause: Duration,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Newest {
     app: Arc<App>,
     base: PathBuf,
     resolved: Option<ResolvedApp>,
 }
 
+/// A step that has panicked.
+#[derive(Debug, Clone)]
+struct Fault {
+    message: String,
+    /// What a listing said that could not be taken.
+    untaken: Option<Desired>,
+}
+
 /// A generation that is served.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Served {
     pub(super) generation: u64,
     pub(super) resolved: ResolvedApp,
@@ -83,6 +96,8 @@ pub(super) struct Seen {
 impl Job {
     /// Looks.
     pub(super) async fn run(self, runtimes: &crate::container::Runtimes) -> Seen {
+        #[cfg(test)]
+        fault::trip("look", self.newest.as_ref().map(|(app, ..)| &**app));
         let newest = match self.newest {
             Some((app, base, before)) => Some(ResolvedApp::look(app, base, runtimes, before.as_ref()).await),
             None => None,
@@ -97,7 +112,17 @@ impl Job {
 
 impl Entry {
     pub(super) fn new(key: u64, record: Record<App>) -> Self {
-        Self { key, record, newest: None, refusal: None, served: None, claims: Vec::new(), watching: [None, None], pause: FIRST_PAUSE }
+        Self {
+            key,
+            record,
+            newest: None,
+            refusal: None,
+            fault: None,
+            served: None,
+            claims: Vec::new(),
+            watching: [None, None],
+            pause: FIRST_PAUSE,
+        }
     }
 
     /// An App of an earlier run: its last good generation is what is served until its manifest has been read.
@@ -113,6 +138,8 @@ impl Entry {
     /// Takes what a listing says. Returns whether that is news.
     pub(super) fn want(&mut self, desired: Desired) -> bool {
         self.record.file = desired.file;
+        #[cfg(test)]
+        fault::trip("want", desired.app.as_deref().ok());
         let app = match desired.app {
             Err(refusal) => {
                 let news = self.refusal.as_ref() != Some(&refusal) || self.newest.is_some();
@@ -125,8 +152,8 @@ impl Entry {
         if unchanged {
             return false;
         }
-        if let Err(refusal) = self.acceptable(&app, &desired.base) {
-            return self.want(Desired { file: self.record.file.clone(), base: desired.base, app: Err(refusal) });
+        if let Err(refusal) = self.acceptable(&app, &desired.base, desired.line) {
+            return self.want(Desired { file: self.record.file.clone(), app: Err(refusal), ..desired });
         }
         if self.record.spec() != Some(&app.spec) {
             self.record.generation += 1;
@@ -144,18 +171,18 @@ impl Entry {
     }
 
     /// Valid means: the exact object that is served can be built.
-    fn acceptable(&self, app: &Arc<App>, base: &std::path::Path) -> Result<(), Refusal> {
+    fn acceptable(&self, app: &Arc<App>, base: &std::path::Path, line: u64) -> Result<(), Refusal> {
         use crate::api::v1::Reason;
-        let file = &self.record.file;
+        let place = (self.record.file.as_str(), line);
         if let Some(parent) = app.spec.parent_refs.first() {
-            let message =
-                format!("{file}: spec.parentRefs: there is no Gateway `{}`; leave parentRefs out to attach to --listen", parent.name);
-            return Err(Refusal { reason: Reason::NoMatchingParent, message });
+            let message = format!("there is no Gateway `{}`", parent.name);
+            let refusal = Refusal::one(Reason::NoMatchingParent, place, "spec.parentRefs", message);
+            return Err(refusal.hint("leave parentRefs out to attach to --listen"));
         }
         let unseen = ResolvedApp::unseen(app.clone(), base.to_path_buf());
         match compile::compile(&unseen, self.identity(0)) {
             Ok(_) => Ok(()),
-            Err(error) => Err(Refusal { reason: Reason::Invalid, message: format!("{file}: {error}") }),
+            Err(error) => Err(Refusal::one(Reason::Invalid, place, &error.field, error.message)),
         }
     }
 
@@ -185,17 +212,42 @@ impl Entry {
         if let (Some(newest), Some(found)) = (&mut self.newest, seen.newest) {
             newest.resolved = Some(found);
         }
+        self.fault = None;
         let decision = self.decide();
         self.claims.clone_from(&decision.claims);
+        #[cfg(test)]
+        fault::trip("see", self.newest.as_ref().map(|newest| &*newest.app));
         Some(decision)
+    }
+
+    /// A step has panicked, and all that it changed is put back: only this is said of it. `untaken`: what could not be taken. Returns
+    /// whether that is news.
+    pub(super) fn fail(&mut self, message: String, untaken: Option<Desired>) -> bool {
+        let news = self.fault.as_ref().is_none_or(|fault| fault.message != message);
+        self.fault = Some(Fault { message, untaken });
+        self.claims = self.decide().claims;
+        news
+    }
+
+    /// What could not be taken, to be tried again; the fault stays until that has worked.
+    pub(super) fn untaken(&self) -> Option<Desired> {
+        self.fault.as_ref()?.untaken.clone()
+    }
+
+    /// What a listing says could be taken. Returns whether it could not before.
+    pub(super) fn taken(&mut self) -> bool {
+        self.fault.take_if(|fault| fault.untaken.is_some()).is_some()
     }
 
     fn decide(&self) -> Decision {
         let newest = self.newest.as_ref().and_then(|newest| newest.resolved.as_ref());
         let serving = self.served.as_ref().map(|served| Serving { generation: served.generation, found: found(&served.resolved) });
+        if let Some(fault) = &self.fault {
+            return step(Wanted::Invalid { reason: crate::api::v1::Reason::InternalError, message: &fault.message }, serving);
+        }
         match (newest, &self.refusal) {
             (Some(resolved), _) => step(Wanted::Valid { generation: self.record.generation, found: found(resolved) }, serving),
-            (None, Some(refusal)) => step(Wanted::Invalid { reason: refusal.reason, message: &refusal.message }, serving),
+            (None, Some(refusal)) => step(Wanted::Invalid { reason: refusal.reason, message: &refusal.message() }, serving),
             (None, None) => {
                 step(Wanted::Invalid { reason: crate::api::v1::Reason::Pending, message: "its manifest has not been read yet" }, serving)
             }
@@ -257,6 +309,11 @@ impl Entry {
     pub(super) fn shown(&self) -> Option<&App> {
         let served = self.served.as_ref().map(|served| &*served.resolved.app);
         self.newest.as_ref().map(|newest| &*newest.app).or(served)
+    }
+
+    /// Everything that is wrong with the manifest as it is now.
+    pub(super) fn errors(&self) -> &[Diagnostic] {
+        self.refusal.as_ref().map_or(&[], |refusal| &refusal.errors)
     }
 
     /// How long to wait before looking again without an event: longer each time.

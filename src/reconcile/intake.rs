@@ -6,12 +6,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::desired::{Assignment, File, assign};
+use super::fault;
+use super::refusal::Refusal;
+use crate::api::v1::Reason;
 use crate::manifest::{self, Object, Parsed};
 use crate::names::AppName;
 use crate::resolve::base_of;
 use crate::source::{FileContent, Listing};
-
-const EMPTY: &str = "the directory is empty; what is served stays (--allow-empty if it is meant)";
 
 /// Reads listings; a file that did not change is parsed once.
 #[derive(Debug)]
@@ -19,8 +20,6 @@ pub(super) struct Intake {
     /// An empty directory means: no Apps.
     allow_empty: bool,
     parsed: HashMap<String, (Arc<FileContent>, File)>,
-    /// What was last said about the directory as a whole.
-    trouble: Option<String>,
 }
 
 /// What a listing means.
@@ -32,24 +31,12 @@ pub(super) struct News {
 
 impl Intake {
     pub(super) fn new(allow_empty: bool) -> Self {
-        Self { allow_empty, parsed: HashMap::new(), trouble: None }
+        Self { allow_empty, parsed: HashMap::new() }
     }
 
     /// Reads a listing. `None`: the directory has become empty, which is no deletion.
     pub(super) fn read(&mut self, listing: &Listing, owners: &BTreeMap<AppName, String>) -> Option<News> {
         let empty = listing.problem.is_none() && listing.files.is_empty() && !owners.is_empty() && !self.allow_empty;
-        let trouble = match &listing.problem {
-            Some(problem) => Some(format!("{problem}; what is served stays")),
-            None => empty.then(|| EMPTY.to_owned()),
-        };
-        if self.trouble != trouble {
-            if let Some(trouble) = &trouble {
-                tracing::warn!("manifests: {trouble}");
-            } else {
-                tracing::info!("manifests: the directory can be read again");
-            }
-            self.trouble = trouble;
-        }
         if empty {
             return None;
         }
@@ -67,7 +54,7 @@ impl Intake {
         for (path, content) in &listing.files {
             let file = match before.remove(path) {
                 Some((old, file)) if Arc::ptr_eq(&old, content) => file,
-                _ => File { base: base_of(&content.path), content: content.bytes.clone().map(|bytes| Arc::new(parse(path, &bytes))) },
+                _ => File { base: base_of(&content.path), content: read(path, content) },
             };
             self.parsed.insert(path.clone(), (content.clone(), file.clone()));
             files.insert(path.clone(), file);
@@ -76,7 +63,19 @@ impl Intake {
     }
 }
 
+/// A panic of the parser is that file's matter; the same text would panic again, so that it is not parsed again before it changes.
+fn read(path: &str, content: &FileContent) -> Result<Arc<Parsed>, Refusal> {
+    let whole_file = |reason, message| Refusal::one(reason, (path, 1), "", message);
+    let bytes = content.bytes.as_ref().map_err(|why| whole_file(Reason::Invalid, why.clone()))?;
+    fault::contain(|| parse(path, bytes)).map(Arc::new).map_err(|fault| {
+        tracing::error!(file = %path, "{fault}");
+        whole_file(Reason::InternalError, fault)
+    })
+}
+
 fn parse(path: &str, bytes: &[u8]) -> Parsed {
+    #[cfg(test)]
+    fault::trip_in_text(bytes);
     let parsed = manifest::parse(path, bytes);
     for document in &parsed.documents {
         if let Ok(Object::Gateway(gateway)) = &document.result {

@@ -8,13 +8,20 @@
 
 mod agenda;
 mod board;
+mod changes;
 pub mod desired;
 mod entry;
+mod events;
+mod fault;
 mod intake;
+mod keep;
+mod origin;
+pub mod refusal;
 mod resource;
 pub mod step;
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -27,11 +34,13 @@ use crate::listen::Bound;
 use crate::names::AppName;
 use crate::snapshot::Publisher;
 use crate::source::{Listing, Source};
-use crate::state::{Record, Store, new_uid};
+use crate::state::{Record, Store, Transitions, new_uid};
 use agenda::Agenda;
 use board::Board;
+use desired::Desired;
 use entry::{Entry, Seen};
 use intake::Intake;
+use step::Decision;
 
 /// Everything is looked at again so often, whatever the events said.
 const RELIST: Duration = Duration::from_secs(30);
@@ -84,8 +93,9 @@ impl Reconciler {
     pub async fn run(mut self, mut source: impl Source) {
         let mut relist = tokio::time::interval_at(Instant::now() + RELIST, RELIST);
         relist.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let path = source.path().to_owned();
         let listing = source.next().await;
-        self.list(&listing);
+        self.list(&path, &listing);
         self.look_at_all();
         let mut first = Some(Instant::now() + FIRST_LOOKS);
         loop {
@@ -99,11 +109,11 @@ impl Reconciler {
             self.board.sweep();
             let wake = self.agenda.next_due().into_iter().chain(first).chain(self.board.sweep_due()).min();
             tokio::select! {
-                listing = source.next() => self.list(&listing),
+                listing = source.next() => self.list(&path, &listing),
                 key = self.watcher.next() => self.hint(key),
                 key = self.starts.next() => self.hint(key),
                 (name, seen) = self.agenda.seen() => self.saw(&name, seen),
-                () = self.board.kept(&self.entries) => {}
+                () = self.board.kept() => {}
                 () = tokio::time::sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
                 _ = relist.tick() => self.look_at_all(),
             }
@@ -114,9 +124,11 @@ impl Reconciler {
     }
 
     /// Takes a listing: the directory's content decides, however it came to be.
-    fn list(&mut self, listing: &Listing) {
+    fn list(&mut self, path: &Path, listing: &Arc<Listing>) {
         let owners = self.entries.iter().map(|(name, entry)| (name.clone(), entry.record.file.clone())).collect();
-        let Some(news) = self.intake.read(listing, &owners) else { return };
+        let news = self.intake.read(listing, &owners);
+        self.board.source(path, listing, news.is_none());
+        let Some(news) = news else { return };
         for name in news.gone {
             self.remove(name);
         }
@@ -124,12 +136,7 @@ impl Reconciler {
             if !self.entries.contains_key(&name) {
                 self.admit(first_record(&name, &desired.file), Entry::new);
             }
-            if let Some(entry) = self.entries.get_mut(&name)
-                && entry.want(desired)
-            {
-                entry.hurry();
-                self.agenda.soon(name);
-            }
+            self.want(&name, desired);
         }
         self.board.strays(news.assignment.strays);
     }
@@ -144,7 +151,6 @@ impl Reconciler {
 
     fn remove(&mut self, name: AppName) {
         let Some(entry) = self.entries.remove(&name) else { return };
-        tracing::info!(app = %name, file = %entry.record.file, "removed");
         self.by_key.remove(&entry.key);
         for key in [entry.key, entry.key + 1] {
             self.watcher.clear(key);
@@ -170,36 +176,89 @@ impl Reconciler {
         }
     }
 
-    /// Takes what a look found; `None`: it has failed, and is tried again.
-    fn saw(&mut self, name: &AppName, seen: Option<Seen>) {
+    /// Takes what a listing says of an App.
+    fn want(&mut self, name: &AppName, desired: Desired) {
         let Some(entry) = self.entries.get_mut(name) else { return };
-        let Some(seen) = seen else {
-            self.agenda.later(name.clone(), Instant::now() + entry.pause());
-            return;
-        };
-        let Some(decision) = entry.see(seen) else {
-            self.agenda.soon(name.clone());
-            return;
-        };
-        if decision.serve == step::Serve::Wanted {
-            entry.promote();
-        }
-        match entry.routes() {
-            None => {}
-            Some(Ok(app)) => self.board.route(app),
-            Some(Err(error)) => tracing::error!(app = %name, "{error}"),
-        }
-        for change in entry.rewatch() {
-            self.starts.set(change.key, change.reference.as_ref());
-            match change.watch {
-                Some((container, paths)) => self.watcher.set(change.key, Watch { container, paths }),
-                None => self.watcher.clear(change.key),
+        let before = entry.clone();
+        match fault::contain(|| entry.want(desired.clone())) {
+            Ok(news) => {
+                if news | entry.taken() {
+                    entry.hurry();
+                    self.agenda.soon(name.clone());
+                }
+            }
+            Err(fault) => {
+                // Whatever was half-changed.
+                *entry = before;
+                entry.record.file.clone_from(&desired.file);
+                self.failed(name, fault, Some(desired));
             }
         }
-        self.board.note(name.clone());
-        if decision.look_again {
-            self.agenda.later(name.clone(), Instant::now() + entry.pause());
+    }
+
+    /// Takes what a look found; an error: it has panicked.
+    fn saw(&mut self, name: &AppName, seen: Result<Seen, String>) {
+        let Some(entry) = self.entries.get_mut(name) else { return };
+        if let Some(desired) = entry.untaken() {
+            return self.want(name, desired);
         }
+        let before = entry.clone();
+        let (board, watcher, starts) = (&mut self.board, &mut self.watcher, &mut self.starts);
+        match seen.and_then(|seen| fault::contain(|| serve(entry, seen, board, watcher, starts))) {
+            Ok(None) => self.agenda.soon(name.clone()),
+            Ok(Some(decision)) => {
+                self.board.note(name.clone());
+                if decision.look_again {
+                    self.agenda.later(name.clone(), Instant::now() + entry.pause());
+                }
+            }
+            Err(fault) => {
+                // Whatever was half-changed; the board changes its routes as a whole, and hints may come too often.
+                *entry = before;
+                self.failed(name, fault, None);
+            }
+        }
+    }
+
+    /// A step of an App has panicked, and is tried again: what is served stays, the others go on.
+    fn failed(&mut self, name: &AppName, fault: String, untaken: Option<Desired>) {
+        let Some(entry) = self.entries.get_mut(name) else { return };
+        let (file, line) = (entry.record.file.clone(), fault.clone());
+        if entry.fail(fault, untaken) {
+            tracing::error!(app = %name, %file, "{line}");
+        }
+        // An App of an earlier run is served as it was.
+        let before = entry.clone();
+        if fault::contain(|| route(entry, &mut self.board)).is_err() {
+            *entry = before;
+        }
+        self.board.note(name.clone());
+        self.agenda.later(name.clone(), Instant::now() + entry.pause());
+    }
+}
+
+/// Serves an App as the look says. `None`: the manifest has changed since, and what was found is of no use.
+fn serve(entry: &mut Entry, seen: Seen, board: &mut Board, watcher: &mut Watcher, starts: &mut Starts) -> Option<Decision> {
+    let decision = entry.see(seen)?;
+    if decision.serve == step::Serve::Wanted {
+        entry.promote();
+    }
+    route(entry, board);
+    for change in entry.rewatch() {
+        starts.set(change.key, change.reference.as_ref());
+        match change.watch {
+            Some((container, paths)) => watcher.set(change.key, Watch { container, paths }),
+            None => watcher.clear(change.key),
+        }
+    }
+    Some(decision)
+}
+
+fn route(entry: &mut Entry, board: &mut Board) {
+    match entry.routes() {
+        None => {}
+        Some(Ok(app)) => board.route(app),
+        Some(Err(error)) => tracing::error!(app = %entry.record.name, "{error}"),
     }
 }
 
@@ -207,5 +266,17 @@ impl Reconciler {
 fn first_record(name: &AppName, file: &str) -> Record<App> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let first_seen = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
-    Record { name: name.clone(), uid: new_uid(), first_seen, file: file.to_owned(), generation: 0, newer: None, good: None }
+    Record {
+        name: name.clone(),
+        uid: new_uid(),
+        first_seen,
+        file: file.to_owned(),
+        generation: 0,
+        newer: None,
+        good: None,
+        transitions: Transitions::new(),
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,19 +1,22 @@
 //! What is known of an App -> what the admin socket shows (pure but for the time it is given).
 //!
-//! In: claims, the resource as it was. Out: the resource as it is, and which conditions changed. Never: a time that moves without its status.
+//! In: claims, the resource as it was. Out: the resource as it is. Never: a time that moves without its status.
 
 use super::desired::Stray;
 use super::entry::Entry;
 use super::step::Claim;
-use crate::api::v1::{
-    API_VERSION, AppResource, AppStatus, Condition, ConditionStatus, ConditionType, Conditions, Metadata, ResourceMetadata,
-};
+use crate::api::v1::{API_VERSION, AppResource, AppStatus, Condition, ConditionStatus, ConditionType, Metadata, ResourceMetadata};
 use crate::names::AppName;
+use crate::state::{Transition, Transitions};
 
 /// The resource of an App. `conflicts`: rules of it whose match an older App has.
 pub(super) fn of_entry(entry: &Entry, conflicts: &[(usize, AppName)], before: Option<&AppResource>, now: &str) -> AppResource {
     let record = &entry.record;
     let app = entry.shown();
+    #[cfg(test)]
+    super::fault::trip("describe", app);
+    // The first one of a run goes on where the one before has ended.
+    let since = before.map_or_else(|| record.transitions.clone(), |before| since(&before.status.conditions));
     let mut claims = entry.claims.clone();
     if let Some((rule, winner)) = conflicts.first() {
         let more = if conflicts.len() > 1 { format!(" (and {} more)", conflicts.len() - 1) } else { String::new() };
@@ -32,8 +35,26 @@ pub(super) fn of_entry(entry: &Entry, conflicts: &[(usize, AppName)], before: Op
         status: AppStatus {
             file: record.file.clone(),
             served_generation: entry.served.as_ref().map(|served| served.generation),
-            conditions: conditions(claims, record.generation, before, now),
+            conditions: conditions(claims, record.generation, &since, now),
+            errors: entry.errors().to_vec(),
             ..AppStatus::default()
+        },
+    }
+}
+
+/// The resource of an App that can't be described, with what [`Entry::fail`] says of that.
+pub(super) fn of_fault(entry: &Entry, before: Option<&AppResource>, now: &str) -> AppResource {
+    let record = &entry.record;
+    let since = before.map(|before| since(&before.status.conditions)).unwrap_or_default();
+    let conditions = conditions(entry.claims.clone(), record.generation, &since, now);
+    match before {
+        Some(before) => AppResource { status: AppStatus { conditions, ..before.status.clone() }, ..before.clone() },
+        None => AppResource {
+            api_version: API_VERSION.to_owned(),
+            kind: "App".to_owned(),
+            metadata: identity(entry, None),
+            spec: None,
+            status: AppStatus { file: record.file.clone(), conditions, ..AppStatus::default() },
         },
     }
 }
@@ -41,14 +62,20 @@ pub(super) fn of_entry(entry: &Entry, conflicts: &[(usize, AppName)], before: Op
 /// The resource of a manifest that belongs to no App.
 pub(super) fn of_stray(stray: &Stray, before: Option<&AppResource>, now: &str) -> AppResource {
     let refusal = &stray.refusal;
-    let wanted = super::step::Wanted::Invalid { reason: refusal.reason, message: &refusal.message };
+    let wanted = super::step::Wanted::Invalid { reason: refusal.reason, message: &refusal.message() };
     let claims = super::step::step(wanted, None).claims;
+    let since = before.map(|before| since(&before.status.conditions)).unwrap_or_default();
     AppResource {
         api_version: API_VERSION.to_owned(),
         kind: "App".to_owned(),
         metadata: ResourceMetadata { name: stray.name.clone(), ..ResourceMetadata::default() },
         spec: None,
-        status: AppStatus { file: stray.file.clone(), conditions: conditions(claims, 0, before, now), ..AppStatus::default() },
+        status: AppStatus {
+            file: stray.file.clone(),
+            conditions: conditions(claims, 0, &since, now),
+            errors: refusal.errors.clone(),
+            ..AppStatus::default()
+        },
     }
 }
 
@@ -66,60 +93,35 @@ fn identity(entry: &Entry, written: Option<&Metadata>) -> ResourceMetadata {
     }
 }
 
-fn conditions(claims: Vec<Claim>, generation: u64, before: Option<&AppResource>, now: &str) -> Vec<Condition> {
+/// Claims with their times: a condition that had this status before has had it since then.
+pub(super) fn conditions(claims: Vec<Claim>, generation: u64, since: &Transitions, now: &str) -> Vec<Condition> {
     let condition = |claim: Claim| {
-        let old = before.and_then(|before| before.status.condition(claim.type_)).filter(|old| old.status == claim.status);
+        let old = since.get(&claim.type_).filter(|old| old.status == claim.status);
         Condition {
             type_: claim.type_,
             status: claim.status,
             reason: claim.reason,
             message: claim.message,
             observed_generation: generation,
-            last_transition_time: old.map_or_else(|| now.to_owned(), |old| old.last_transition_time.clone()),
+            last_transition_time: old.map_or(now, |old| &old.time).to_owned(),
         }
     };
     claims.into_iter().map(condition).collect()
 }
 
-/// A line for each condition whose status, reason or message is new; `Ready` repeats what `Accepted` and `ResolvedRefs` complain of.
-pub(super) fn log_changes(before: Option<&AppResource>, after: &AppResource) {
-    for condition in &after.status.conditions {
-        let old = before.and_then(|before| before.status.condition(condition.type_));
-        if old.is_some_and(|old| old.status == condition.status && old.reason == condition.reason && old.message == condition.message) {
-            continue;
-        }
-        let (app, file) = (&after.metadata.name, &after.status.file);
-        let (type_, status, reason) = (condition.type_, condition.status, condition.reason);
-        let message = one_line(&condition.message);
-        let bad = status == ConditionStatus::False || type_ == ConditionType::Conflicted;
-        if matches!(type_, ConditionType::Accepted | ConditionType::ResolvedRefs) {
-            tracing::debug!(%app, %file, condition = %type_, %status, %reason, "{message}");
-        } else if bad {
-            tracing::warn!(%app, %file, condition = %type_, %status, %reason, "{message}");
-        } else {
-            tracing::info!(%app, %file, condition = %type_, %status, %reason, "{message}");
-        }
-    }
+/// Since when each condition has its status.
+pub(super) fn since(conditions: &[Condition]) -> Transitions {
+    let one =
+        |condition: &Condition| (condition.type_, Transition { status: condition.status, time: condition.last_transition_time.clone() });
+    conditions.iter().map(one).collect()
 }
 
-/// The first of several lines, and how many there are.
-fn one_line(message: &str) -> String {
-    let mut lines = message.lines();
-    let first = lines.next().unwrap_or_default();
-    match lines.count() {
-        0 => first.to_owned(),
-        more => format!("{first} (and {more} more)"),
+/// Makes `after` the resource to be shown, unless it says what is shown already. `revision`: the one that will show it.
+pub(super) fn news(before: Option<&AppResource>, mut after: AppResource, revision: u64) -> Option<AppResource> {
+    after.metadata.resource_version = before.map(|before| before.metadata.resource_version.clone()).unwrap_or_default();
+    if before == Some(&after) {
+        return None;
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_log_line_is_one_line() {
-        assert_eq!(one_line("no socket"), "no socket");
-        assert_eq!(one_line("a.yaml:1:1: first\na.yaml:2:1: second\na.yaml:3:1: third"), "a.yaml:1:1: first (and 2 more)");
-        assert_eq!(one_line(""), "");
-    }
+    after.metadata.resource_version = revision.to_string();
+    Some(after)
 }

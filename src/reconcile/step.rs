@@ -17,7 +17,7 @@ pub enum Wanted<'a> {
     },
     /// It is not.
     Invalid {
-        /// `Invalid`, `UnsupportedValue` or `NoMatchingParent`.
+        /// `Invalid`, `UnsupportedValue` or `NoMatchingParent`; `InternalError`: nobody knows, for a step has failed.
         reason: Reason,
         /// Every error, one a line.
         message: &'a str,
@@ -77,10 +77,13 @@ pub struct Decision {
     pub look_again: bool,
 }
 
+const NOTHING: Found<'static> = Found { missing: &[], references: 0 };
+
 /// Decides. An update never makes a working application worse: it is served only if everything that it lacks is lacking already.
 #[must_use]
 pub fn step(wanted: Wanted<'_>, serving: Option<Serving<'_>>) -> Decision {
     match wanted {
+        Wanted::Invalid { reason: Reason::InternalError, message } => failed(message, serving),
         Wanted::Invalid { reason, message } => invalid(reason, message, serving),
         Wanted::Valid { generation, found } => match serving {
             Some(serving) if serving.generation != generation => match first_loss(found, serving.found) {
@@ -112,17 +115,27 @@ fn held(generation: u64, found: Found<'_>, serving: Serving<'_>, loss: &Missing)
 fn invalid(reason: Reason, message: &str, serving: Option<Serving<'_>>) -> Decision {
     let accepted = refusal(ConditionType::Accepted, reason, message.to_owned());
     let Some(Serving { generation, found }) = serving else {
-        let unknown = Claim {
-            type_: ConditionType::ResolvedRefs,
-            status: ConditionStatus::Unknown,
-            reason: Reason::Pending,
-            message: "nothing to resolve: there is no valid generation".to_owned(),
-        };
         let programmed = refusal(ConditionType::Programmed, reason, "nothing is served: there never was a valid generation".to_owned());
-        return decide(Serve::Nothing, accepted, unknown, programmed, Found { missing: &[], references: 0 });
+        return decide(Serve::Nothing, accepted, nothing_to_resolve(), programmed, NOTHING);
     };
     let message = format!("generation {generation} is served; the manifest as it is now is not valid");
     decide(Serve::Kept, accepted, resolved(found), refusal(ConditionType::Programmed, Reason::LastKnownGood, message), found)
+}
+
+/// A fault of ours says nothing about the manifest, and takes nothing away.
+fn failed(message: &str, serving: Option<Serving<'_>>) -> Decision {
+    let accepted = unknown(ConditionType::Accepted, Reason::InternalError, message.to_owned());
+    let programmed = |what: String| refusal(ConditionType::Programmed, Reason::InternalError, what);
+    let Some(Serving { generation, found }) = serving else {
+        let programmed = programmed(format!("nothing is served: {message}"));
+        return decide(Serve::Nothing, accepted, nothing_to_resolve(), programmed, NOTHING);
+    };
+    let programmed = programmed(format!("generation {generation} is served on: {message}"));
+    decide(Serve::Kept, accepted, resolved(found), programmed, found)
+}
+
+fn nothing_to_resolve() -> Claim {
+    unknown(ConditionType::ResolvedRefs, Reason::Pending, "nothing to resolve: there is no valid generation".to_owned())
 }
 
 fn decide(serve: Serve, accepted: Claim, resolved: Claim, programmed: Claim, found: Found<'_>) -> Decision {
@@ -157,6 +170,10 @@ fn resolved(found: Found<'_>) -> Claim {
 
 fn claim(type_: ConditionType, reason: Reason, message: String) -> Claim {
     Claim { type_, status: ConditionStatus::True, reason, message }
+}
+
+fn unknown(type_: ConditionType, reason: Reason, message: String) -> Claim {
+    Claim { type_, status: ConditionStatus::Unknown, reason, message }
 }
 
 fn refusal(type_: ConditionType, reason: Reason, message: String) -> Claim {
@@ -228,6 +245,21 @@ mod tests {
         assert_eq!(kept.serve, Serve::Kept);
         assert_eq!(reason(&kept, ConditionType::Ready), Some(Reason::Invalid));
         assert_eq!(step(wanted, None).serve, Serve::Nothing);
+    }
+
+    #[test]
+    fn a_fault_of_ours_takes_nothing_away_and_does_not_blame_the_manifest() {
+        let wanted = Wanted::Invalid { reason: Reason::InternalError, message: "internal error: oh" };
+        let status = |decision: &Decision, type_| decision.claims.iter().find(|claim| claim.type_ == type_).unwrap().status;
+        for (serving, serve) in [(Some(Serving { generation: 3, found: found(&[]) }), Serve::Kept), (None, Serve::Nothing)] {
+            let decision = step(wanted, serving);
+            assert_eq!(decision.serve, serve);
+            assert_eq!(status(&decision, ConditionType::Accepted), ConditionStatus::Unknown);
+            for type_ in [ConditionType::Programmed, ConditionType::Ready] {
+                assert_eq!(status(&decision, type_), ConditionStatus::False);
+                assert_eq!(reason(&decision, type_), Some(Reason::InternalError));
+            }
+        }
     }
 
     #[test]

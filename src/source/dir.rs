@@ -3,7 +3,7 @@
 //! In: hints, the clock, requests. Out: listings. Never: a busy loop, a blocking call on the runtime's thread.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -29,6 +29,7 @@ const COLD: Duration = Duration::from_millis(300);
 /// A directory of manifests, with its subdirectories. Links are followed, hidden files and directories skipped.
 #[derive(Debug)]
 pub struct Dir {
+    root: PathBuf,
     look: Arc<Mutex<Look>>,
     hints: Arc<Hints>,
     relist: Relist,
@@ -56,8 +57,10 @@ impl Dir {
     fn with(root: &Path, watch: Watch) -> io::Result<Self> {
         let now = Instant::now();
         let hints = watch.hints.clone();
+        let root = std::path::absolute(root)?;
         Ok(Self {
-            look: Arc::new(Mutex::new(Look::new(std::path::absolute(root)?, watch))),
+            look: Arc::new(Mutex::new(Look::new(root.clone(), watch))),
+            root,
             hints,
             relist: Relist::default(),
             looking: None,
@@ -148,6 +151,10 @@ impl Source for Dir {
 
     fn relist(&self) -> Relist {
         self.relist.clone()
+    }
+
+    fn path(&self) -> &Path {
+        &self.root
     }
 }
 

@@ -90,7 +90,7 @@ impl Look {
         }
         self.known = settled.files;
         let files = self.known.iter().map(|(name, seen)| (name.clone(), seen.content.clone())).collect();
-        let listing = Listing { files, problem, unread: found.unread, polling: self.watch.polling.clone() };
+        let listing = Listing { files, problem, unread: found.unread, polling: self.watch.polling.clone(), ..Listing::default() };
         let news = self.cold || !listing.same(&self.listing);
         self.cold = false;
         if news {

@@ -30,6 +30,9 @@ pub trait Source: Send {
 
     /// A handle that asks for a listing, changed or not.
     fn relist(&self) -> Relist;
+
+    /// The place, for showing it.
+    fn path(&self) -> &Path;
 }
 
 /// Asks a [`Source`] to look again (SIGHUP).
@@ -53,6 +56,8 @@ impl Relist {
 pub struct Listing {
     /// By path relative to the source, `/` between segments. Content that did not change is the same `Arc` as before.
     pub files: BTreeMap<String, Arc<FileContent>>,
+    /// What was read: where the directory's link leads (git-sync: the commit), else a hash over names and contents.
+    pub revision: String,
     /// Why this is not all. `files` then holds what was known before as well.
     pub problem: Option<Problem>,
     /// Subdirectories that were not read, by relative path, and why.
@@ -106,7 +111,7 @@ pub enum Problem {
 pub fn list(root: &Path) -> Listing {
     let found = walk::walk(root, &BTreeMap::new());
     let files = found.files.into_iter().map(|(name, seen)| (name, seen.content)).collect();
-    Listing { files, problem: found.problem, unread: found.unread, polling: None }
+    Listing { files, problem: found.problem, unread: found.unread, ..Listing::default() }
 }
 
 /// Whether the file is in one of these directories, at any depth.

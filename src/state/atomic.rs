@@ -1,6 +1,6 @@
 //! Bytes -> a file that holds all of them, or what it held before.
 //!
-//! In: a directory, a path in it, bytes. Out: a durable file. Never: a half-written one under its own name, whenever the process or
+//! In: a directory, a path in it, bytes. Out: a durable file, or none. Never: a half-written one under its own name, whenever the process or
 //! the power dies.
 
 use std::fs::{self, File, OpenOptions};
@@ -24,6 +24,8 @@ enum Step {
     FileSynced,
     /// It has its own name.
     Renamed,
+    /// It is gone.
+    Removed,
     /// And that is on the disk, too.
     DirectorySynced,
 }
@@ -39,8 +41,13 @@ pub(super) fn replace(dir: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
     done
 }
 
+/// Removes the file.
+pub(super) fn remove(dir: &Path, path: &Path) -> io::Result<()> {
+    steps_of_removal(dir, path, &mut |_| Ok(()))
+}
+
 /// Makes names that came or went durable.
-pub(super) fn sync_directory(dir: &Path) -> io::Result<()> {
+fn sync_directory(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
@@ -76,53 +83,12 @@ fn steps(dir: &Path, temporary: &Path, path: &Path, bytes: &[u8], after: &mut dy
     after(Step::DirectorySynced)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::api::v1::App;
-    use crate::state::{Record, Store, file, tests};
-
-    const STEPS: [Step; 6] = [Step::Created, Step::HalfWritten, Step::Written, Step::FileSynced, Step::Renamed, Step::DirectorySynced];
-
-    /// Saves as the store does, and stops after a step without a word or a clean-up.
-    fn save_and_die(dir: &Path, record: &Record<App>, last: Step) {
-        let apps = dir.join("apps");
-        let path = apps.join(format!("{}.json", record.name));
-        let (text, _) = file::encode(record).unwrap();
-        let mut die = |step| if step == last { Err(io::Error::other("killed")) } else { Ok(()) };
-        assert!(steps(&apps, &temporary(&apps, &path), &path, text.as_bytes(), &mut die).is_err());
-    }
-
-    #[test]
-    fn a_kill_after_any_step_leaves_the_old_record_or_the_new_one() {
-        for (n, step) in STEPS.into_iter().enumerate() {
-            let dir = tempfile::tempdir().unwrap();
-            let old = tests::record("seafile");
-            Store::open(dir.path()).save(&old).unwrap();
-            let new = Record { generation: old.generation + 1, ..old.clone() };
-            save_and_die(dir.path(), &new, step);
-            let store = Store::open(dir.path());
-            let (records, problems) = store.load();
-            assert!(problems.is_empty(), "{step:?}: {problems:?}");
-            assert_eq!(records, [if n < 4 { old } else { new.clone() }], "{step:?}");
-            assert_eq!(fs::read_dir(dir.path().join("apps")).unwrap().count(), 1, "{step:?}: a leftover");
-            // And the next save works as if nothing had been.
-            let newest = Record { generation: new.generation + 1, ..new };
-            store.save(&newest).unwrap();
-            assert_eq!(Store::open(dir.path()).load().0, [newest]);
-        }
-    }
-
-    #[test]
-    fn a_kill_during_the_very_first_save_leaves_nothing_or_the_record() {
-        for (n, step) in STEPS.into_iter().enumerate() {
-            let dir = tempfile::tempdir().unwrap();
-            fs::create_dir(dir.path().join("apps")).unwrap();
-            let record = tests::record("seafile");
-            save_and_die(dir.path(), &record, step);
-            let (records, problems) = Store::open(dir.path()).load();
-            assert!(problems.is_empty(), "{step:?}: {problems:?}");
-            assert_eq!(records, if n < 4 { vec![] } else { vec![record] }, "{step:?}");
-        }
-    }
+fn steps_of_removal(dir: &Path, path: &Path, after: &mut dyn FnMut(Step) -> io::Result<()>) -> io::Result<()> {
+    fs::remove_file(path)?;
+    after(Step::Removed)?;
+    sync_directory(dir)?;
+    after(Step::DirectorySynced)
 }
+
+#[cfg(test)]
+mod tests;

@@ -69,7 +69,8 @@ pub(super) fn read<T: Kept>(path: &Path, stem: &str) -> Result<(Record<T>, u64),
     decode(&bytes, stem).map_err(Failed::Corrupt)
 }
 
-fn decode<T: Kept>(bytes: &[u8], stem: &str) -> Result<(Record<T>, u64), String> {
+/// The record in a file's bytes, and its checksum; or what is wrong with them.
+pub(super) fn decode<T: Kept>(bytes: &[u8], stem: &str) -> Result<(Record<T>, u64), String> {
     let value: Value = serde_json::from_slice(bytes).map_err(|error| format!("is not JSON: {error}"))?;
     // Before the rest, which may look different in another version.
     let version = value.get("version").and_then(Value::as_u64);

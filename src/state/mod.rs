@@ -9,7 +9,7 @@ mod atomic;
 mod file;
 mod uid;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub use uid::new_uid;
 
-use crate::api::v1::{App, AppSpec, Gateway, GatewaySpec};
+use crate::api::v1::{App, AppSpec, ConditionStatus, ConditionType, Gateway, GatewaySpec};
 use crate::names::AppName;
 
 /// A kind of object that is remembered.
@@ -76,6 +76,22 @@ pub struct Record<T: Kept> {
     /// What was served last; none if nothing ever was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub good: Option<Good<T>>,
+    /// Since when each of its conditions has the status that it has.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub transitions: Transitions,
+}
+
+/// By condition.
+pub type Transitions = BTreeMap<ConditionType, Transition>;
+
+/// A status of a condition, and since when it has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Transition {
+    /// The status.
+    pub status: ConditionStatus,
+    /// Since when, RFC 3339.
+    pub time: String,
 }
 
 /// A manifest that was served.
@@ -212,7 +228,7 @@ impl Store {
         let path = path(&directory, name);
         let mut saved = self.saved();
         saved.remove(&path);
-        match fs::remove_file(&path).and_then(|()| atomic::sync_directory(&directory)) {
+        match atomic::remove(&directory, &path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", &path, error)),
             _ => Ok(()),
         }

@@ -134,7 +134,8 @@ fn a_manifest_with_the_name_of_another_stands_below_it() {
     let daemon = daemon();
     // By its path it would come first; the older keeps the name.
     daemon.manifest("a-second.yaml", &site("blog", "second.example.org"));
-    let message = "a-second.yaml: metadata.name: `blog` is the name of the App in blog.yaml; the older keeps it";
+    let message =
+        "a-second.yaml:1:1: metadata.name: `blog` is the name of the App in blog.yaml; the older keeps it; give one of them another name";
     let rows = daemon.eventually(PATIENCE, || {
         let rows = cells(&get(&daemon, &["blog"]).out);
         if rows.len() == 3 { Ok(rows) } else { Err(format!("{rows:?}")) }

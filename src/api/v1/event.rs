@@ -24,7 +24,7 @@ pub struct Event {
     pub reason: Reason,
     /// In a sentence.
     pub message: String,
-    /// How often it happened in a row.
+    /// How often it happened.
     pub count: u64,
     /// When it happened first, RFC 3339.
     pub first_timestamp: String,
@@ -43,7 +43,7 @@ pub struct EventMetadata {
 }
 
 /// An object, named.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ObjectReference {
     /// `App`, `Gateway` or `Source`.

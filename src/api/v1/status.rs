@@ -109,6 +109,8 @@ pub enum Reason {
     DirectoryUnreadable,
     /// Of a source: the directory has become empty, which is no deletion.
     DirectoryEmpty,
+    /// Of an event: its manifest is gone, and so is it.
+    Removed,
     /// A fault of lxcproxy itself; what was served is served on.
     InternalError,
 }

@@ -1,5 +1,8 @@
 //! The store against what disks and people do.
 
+mod damaged;
+mod killed;
+
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 use super::*;
@@ -45,6 +48,7 @@ pub(super) fn record(name: &str) -> Record<App> {
         generation: 8,
         newer: Some(app().spec),
         good: Some(good),
+        transitions: [(ConditionType::Ready, Transition { status: ConditionStatus::False, time: "2026-01-02T03:04:05Z".into() })].into(),
     }
 }
 
