@@ -1,12 +1,12 @@
-//! A listing -> what each App should be, and which Apps are gone.
+//! A listing -> what each App and Gateway should be, and which are gone.
 //!
-//! In: listings, and the file that each App came from last. Out: an [`Assignment`]. Never: a deletion that may be a mistake of the place.
+//! In: listings, and the file that each object came from last. Out: an [`Assignment`]. Never: a deletion that may be a mistake of the place.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::desired::{Assignment, File, assign};
-use crate::manifest::{self, Object, Parsed};
+use super::desired::{Assignment, File, Owners, Part, assign};
+use crate::manifest;
 use crate::names::AppName;
 use crate::resolve::base_of;
 use crate::source::{FileContent, Listing};
@@ -16,7 +16,7 @@ const EMPTY: &str = "the directory is empty; what is served stays (--allow-empty
 /// Reads listings; a file that did not change is parsed once.
 #[derive(Debug)]
 pub(super) struct Intake {
-    /// An empty directory means: no Apps.
+    /// An empty directory means: no objects.
     allow_empty: bool,
     parsed: HashMap<String, (Arc<FileContent>, File)>,
     /// What was last said about the directory as a whole.
@@ -27,7 +27,8 @@ pub(super) struct Intake {
 #[derive(Debug)]
 pub(super) struct News {
     pub(super) assignment: Assignment,
-    pub(super) gone: Vec<AppName>,
+    pub(super) gone_apps: Vec<AppName>,
+    pub(super) gone_gateways: Vec<AppName>,
 }
 
 impl Intake {
@@ -36,8 +37,9 @@ impl Intake {
     }
 
     /// Reads a listing. `None`: the directory has become empty, which is no deletion.
-    pub(super) fn read(&mut self, listing: &Listing, owners: &BTreeMap<AppName, String>) -> Option<News> {
-        let empty = listing.problem.is_none() && listing.files.is_empty() && !owners.is_empty() && !self.allow_empty;
+    pub(super) fn read(&mut self, listing: &Listing, owners: &Owners) -> Option<News> {
+        let nothing_known = owners.apps.is_empty() && owners.gateways.is_empty();
+        let empty = listing.problem.is_none() && listing.files.is_empty() && !nothing_known && !self.allow_empty;
         let trouble = match &listing.problem {
             Some(problem) => Some(format!("{problem}; what is served stays")),
             None => empty.then(|| EMPTY.to_owned()),
@@ -55,10 +57,9 @@ impl Intake {
         }
         let files = self.parse(listing);
         let assignment = assign(&files, owners);
-        let is_gone =
-            |(name, file): &(&AppName, &String)| !assignment.apps.contains_key(*name) && (files.contains_key(*file) || listing.lacks(file));
-        let gone = owners.iter().filter(is_gone).map(|(name, _)| name.clone()).collect();
-        Some(News { assignment, gone })
+        let gone_apps = gone(&owners.apps, &assignment.apps, &files, listing);
+        let gone_gateways = gone(&owners.gateways, &assignment.gateways, &files, listing);
+        Some(News { assignment, gone_apps, gone_gateways })
     }
 
     fn parse(&mut self, listing: &Listing) -> BTreeMap<String, File> {
@@ -67,7 +68,10 @@ impl Intake {
         for (path, content) in &listing.files {
             let file = match before.remove(path) {
                 Some((old, file)) if Arc::ptr_eq(&old, content) => file,
-                _ => File { base: base_of(&content.path), content: content.bytes.clone().map(|bytes| Arc::new(parse(path, &bytes))) },
+                _ => File {
+                    base: base_of(&content.path),
+                    content: content.bytes.clone().map(|bytes| Arc::new(manifest::parse(path, &bytes))),
+                },
             };
             self.parsed.insert(path.clone(), (content.clone(), file.clone()));
             files.insert(path.clone(), file);
@@ -76,13 +80,8 @@ impl Intake {
     }
 }
 
-fn parse(path: &str, bytes: &[u8]) -> Parsed {
-    let parsed = manifest::parse(path, bytes);
-    for document in &parsed.documents {
-        if let Ok(Object::Gateway(gateway)) = &document.result {
-            let name = &gateway.metadata.name;
-            tracing::warn!(file = %path, gateway = %name, "a Gateway is not served by this version: --listen is the one listener");
-        }
-    }
-    parsed
+/// Objects that nothing speaks of any more, where the place that did could be read.
+fn gone<T>(owners: &BTreeMap<AppName, String>, part: &Part<T>, files: &BTreeMap<String, File>, listing: &Listing) -> Vec<AppName> {
+    let was_read = |file: &String| files.contains_key(file) || listing.lacks(file);
+    owners.iter().filter(|(name, file)| !part.objects.contains_key(*name) && was_read(file)).map(|(name, _)| name.clone()).collect()
 }
