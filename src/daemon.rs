@@ -17,19 +17,18 @@ use crate::backend::ResponseBody;
 use crate::config::Settings;
 use crate::container::Runtimes;
 use crate::container::watch::{Starts, Watcher};
-use crate::listen::Sharing;
 use crate::proxy::{Peer, Proxy};
-use crate::reconcile::Reconciler;
+use crate::reconcile::{Listening, Reconciler};
 use crate::server::{self, Connection};
 use crate::snapshot::Reader;
 use crate::source::{Dir, Relist, Source};
 use crate::state::Store;
-use crate::{admin, listen, snapshot};
+use crate::{admin, snapshot};
 
 /// What a daemon that serves is told by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ready {
-    /// The address that `--listen` was bound to; its port is never 0.
+    /// The first of the addresses that are listened on; its port is never 0.
     pub listen: SocketAddr,
 }
 
@@ -48,9 +47,9 @@ pub enum Error {
     /// No admin socket.
     #[error(transparent)]
     Admin(#[from] admin::Error),
-    /// The address can't be listened on.
+    /// Nothing can be listened on; the log says why.
     #[error("can't listen on {0}")]
-    Listen(SocketAddr, #[source] std::io::Error),
+    Listen(SocketAddr),
     /// The control plane has ended by itself: a fault of ours. What was served is on disk for the next start.
     #[error("the control plane has failed")]
     Control(#[source] tokio::task::JoinError),
@@ -70,10 +69,6 @@ pub fn run(settings: &Settings, hangup: Hangup, ready: impl FnOnce(Ready)) -> Re
 async fn both_planes(settings: &Settings, hangup: Hangup, ready: impl FnOnce(Ready)) -> Result<(), Error> {
     let signals = Signals::listen(hangup)?;
     raise_descriptor_limit();
-    let bound = listen::bind(settings.listen, settings.threads, Sharing::Alone);
-    let bound = bound.and_then(|bound| bound.open().map(|()| Arc::new(bound))).map_err(|error| Error::Listen(settings.listen, error))?;
-    let listen = bound.local_addr();
-    tracing::info!(address = %listen, "listening");
     let admin = admin::Listener::bind(&settings.admin)?;
     let (publisher, reader) = snapshot::channel();
 
@@ -87,23 +82,29 @@ async fn both_planes(settings: &Settings, hangup: Hangup, ready: impl FnOnce(Rea
         Starts::new(settings.lxcpath.clone()),
         store,
         publisher,
-        bound.clone(),
+        Listening { address: settings.listen, threads: settings.threads },
         settings.allow_empty,
     );
     let mut control = tokio::spawn(reconciler.run(source));
 
+    // What is listened on is known with the first snapshot.
+    let mut first = reader.clone();
+    first.newer_than(0).await;
+    let sockets = first.load().sockets.clone();
+    let Some(&listen) = sockets.keys().next() else { return Err(Error::Listen(settings.listen)) };
+    for address in sockets.keys() {
+        tracing::info!(%address, "listening");
+    }
+    let bound: Vec<_> = sockets.values().cloned().collect();
+
     let (trigger, shutdown) = server::shutdown();
     let limits = server::Settings { drain: settings.drain, ..server::Settings::default() };
     let made_of = reader.clone();
-    let serving = server::serve(&[bound], settings.threads, limits, move || Web::new(&made_of), &shutdown)?;
+    let serving = server::serve(&bound, settings.threads, limits, move || Web::new(&made_of), &shutdown)?;
     let (stop_admin, admin_stops) = tokio::sync::oneshot::channel::<()>();
-    let admin = tokio::spawn(admin::serve(admin, reader.clone(), async { drop(admin_stops.await) }));
-
-    let mut first = reader;
-    if first.newer_than(0).await.is_some() {
-        let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]);
-        ready(Ready { listen });
-    }
+    let admin = tokio::spawn(admin::serve(admin, reader, async { drop(admin_stops.await) }));
+    let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]);
+    ready(Ready { listen });
     let why = until_end(&mut control, signals, relist, &trigger, serving).await;
     control.abort();
     drop(stop_admin);

@@ -12,6 +12,7 @@ mod container;
 mod demo;
 mod docs;
 mod fastcgi;
+mod gateways;
 mod http;
 mod last_good;
 mod process;

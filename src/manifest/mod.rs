@@ -49,7 +49,7 @@ pub enum Object {
     /// `kind: App`
     App(Arc<App>),
     /// `kind: Gateway`
-    Gateway(Box<Gateway>),
+    Gateway(Arc<Gateway>),
 }
 
 /// One document of a file.
@@ -122,7 +122,7 @@ fn object(kind: Kind, root: &Cursor<'_>, report: &mut Report<'_>) -> Option<Obje
     }
     let object = match kind {
         Kind::App => serde_json::from_value(value).map(|app| Object::App(Arc::new(app))),
-        Kind::Gateway => serde_json::from_value(value).map(|gateway| Object::Gateway(Box::new(gateway))),
+        Kind::Gateway => serde_json::from_value(value).map(|gateway| Object::Gateway(Arc::new(gateway))),
     };
     // The schema is generated from the types, so that this is unreachable; if they ever differ, it is an error like any other.
     object.map_err(|error| report.object(root, format!("can't be read: {error}"), None)).ok()

@@ -1,29 +1,33 @@
 //! What has changed -> served, kept on disk, and said: in this order.
 //!
-//! In: Apps as they are, routes that are new. Out: snapshots, log lines, events, saved records. Never: a publication without news.
+//! In: Apps and Gateways as they are, routes and listeners that are new. Out: snapshots, log lines, events, saved records. Never: a publication without news.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod gateways;
+mod shelf;
+
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use imbl::OrdMap;
 use tokio::time::Instant;
 
-use super::changes::{Subject, tell, tell_removed};
+use super::changes::{Subject, tell};
 use super::desired::Stray;
 use super::entry::Entry;
 use super::events::{Events, Moment};
-use super::keep::{BATCH, Keeper, with_source};
+use super::gateways::Gateways;
+use super::keep::{BATCH, Keeper, Records, with_source};
 use super::origin::{self, Origin};
 use super::{fault, resource};
-use crate::api::v1::{App, AppResource};
-use crate::listen::{Bound, Sockets};
+use crate::api::v1::{App, AppResource, AppSpec, AppStatus, Conditions, Gateway, GatewaySpec, GatewayStatus, Resource};
+use crate::listen::Sockets;
 use crate::names::AppName;
-use crate::route::{CompiledApp, Front, Listeners};
+use crate::route::{CompiledApp, Listeners};
 use crate::snapshot::{Publisher, Snapshot};
 use crate::source::Listing;
-use crate::state::{Record, Store};
+use crate::state::{Kept, Record, Store};
+use shelf::Shelf;
 
 /// The threads let go of an old picture within this time, unless one is stuck.
 const SWEEP: Duration = Duration::from_millis(200);
@@ -33,16 +37,12 @@ const SWEEP: Duration = Duration::from_millis(200);
 pub(super) struct Board {
     publisher: Publisher,
     keeper: Keeper,
-    /// What is said of the Apps whose records are being kept, once they are; none: that it is gone.
-    drafts: BTreeMap<AppName, Option<AppResource>>,
     listeners: Listeners,
     sockets: Sockets,
-    resources: OrdMap<String, Arc<AppResource>>,
-    strays: BTreeMap<String, Stray>,
+    apps: Shelf<AppSpec, AppStatus>,
+    gateways: Shelf<GatewaySpec, GatewayStatus>,
     origin: Option<Origin>,
     events: Events,
-    /// Apps whose resource may be out of date.
-    changed: BTreeSet<AppName>,
     news: bool,
     opened: bool,
     sweep: Option<Instant>,
@@ -50,88 +50,57 @@ pub(super) struct Board {
 
 impl Board {
     /// An empty board; and what earlier runs have kept.
-    pub(super) fn new(publisher: Publisher, store: Store, listen: Arc<Bound>) -> (Self, Vec<Record<App>>) {
-        let mut listeners = Listeners::default();
-        listeners.set([Front { name: None, socket: listen.local_addr(), hostname: None }]);
-        let sockets = Arc::new(BTreeMap::from([(listen.local_addr(), listen)]));
-        let (records, problems) = store.load();
-        for problem in &problems {
+    pub(super) fn new(publisher: Publisher, store: Store) -> (Self, Vec<Record<App>>, Vec<Record<Gateway>>) {
+        let (apps, problems) = store.load();
+        let (gateways, more_problems) = store.load();
+        for problem in problems.iter().chain(&more_problems) {
             tracing::error!("state: {}", with_source(problem));
         }
         let board = Self {
             publisher,
             keeper: Keeper::new(store),
-            drafts: BTreeMap::new(),
-            listeners,
-            sockets,
-            resources: OrdMap::new(),
-            strays: BTreeMap::new(),
+            listeners: Listeners::default(),
+            sockets: Sockets::default(),
+            apps: Shelf::default(),
+            gateways: Shelf::default(),
             origin: None,
             events: Events::default(),
-            changed: BTreeSet::new(),
             // The first publication says that there is something to read.
             news: true,
             opened: false,
             sweep: None,
         };
-        (board, records)
+        (board, apps, gateways)
     }
 
     /// Something about an App has changed.
     pub(super) fn note(&mut self, name: AppName) {
-        self.changed.insert(name);
+        self.apps.changed.insert(name);
     }
 
     /// Its routes have changed; conflicts of those that share a host may have, too. All of it or, if it panics, nothing.
     pub(super) fn route(&mut self, app: CompiledApp) {
         let name = app.name.clone();
         let mut listeners = self.listeners.clone();
-        let mut changed = listeners.neighbours(&name);
         listeners.insert(&Arc::new(app));
-        changed.extend(listeners.neighbours(&name));
-        self.listeners = listeners;
-        self.changed.extend(changed);
-        self.changed.insert(name);
-        self.news = true;
+        self.replace(&name, listeners);
+        self.apps.changed.insert(name);
     }
 
     /// It is gone, and its routes with it.
     pub(super) fn remove(&mut self, name: AppName) {
-        self.changed.extend(self.listeners.neighbours(&name));
-        self.listeners.remove(&name);
-        self.changed.insert(name);
-        self.news = true;
+        let mut listeners = self.listeners.clone();
+        listeners.remove(&name);
+        self.replace(&name, listeners);
+        self.apps.changed.insert(name);
     }
 
-    /// The manifests that belong to no App.
-    pub(super) fn strays(&mut self, strays: Vec<Stray>) {
-        // A space keeps the key apart from every App's name, a number documents of one file from each other.
-        let key = |(number, stray): (usize, Stray)| (format!("{} {} {number}", stray.name, stray.file), stray);
-        let mut of_file = BTreeMap::new();
-        let numbered = strays.into_iter().map(|stray| {
-            let number = of_file.entry(stray.file.clone()).and_modify(|number| *number += 1).or_insert(0_usize);
-            (*number, stray)
-        });
-        let strays: BTreeMap<_, _> = numbered.map(key).collect();
-        if strays == self.strays {
-            return;
-        }
+    /// The manifests that belong to no App, and those that belong to no Gateway.
+    pub(super) fn strays(&mut self, apps: Vec<Stray>, gateways: Vec<Stray>) {
         let now = now();
-        for gone in self.strays.keys().filter(|key| !strays.contains_key(*key)) {
-            self.resources.remove(gone);
-        }
-        self.strays = strays;
-        for (key, stray) in &self.strays {
-            let before = self.resources.get(key).cloned();
-            let after = resource::of_stray(stray, before.as_deref(), &now);
-            let revision = self.publisher.next_revision();
-            if let Some(after) = resource::news(before.as_deref(), after, revision) {
-                let before = before.as_ref().map_or(&[][..], |before| &before.status.conditions);
-                tell(&mut self.events, subject(&after), before, &after.status.conditions, Moment { now: &now, revision });
-                self.resources.insert(key.clone(), Arc::new(after));
-            }
-        }
-        self.news = true;
+        let at = Moment { now: &now, revision: self.publisher.next_revision() };
+        self.news |= self.apps.strays(apps, &mut self.events, at);
+        self.news |= self.gateways.strays(gateways, &mut self.events, at);
     }
 
     /// Where manifests come from, as it was seen; `emptied`: it has become empty, which is no deletion.
@@ -161,23 +130,29 @@ impl Board {
 
     /// Serves what has changed, and begins to keep it on disk; it is said when that is done ([`Board::kept`]): what is said to be served
     /// outlives a `kill -9`, and a slow disk holds up no change.
-    pub(super) fn publish(&mut self, entries: &BTreeMap<AppName, Entry>) {
+    pub(super) fn publish(&mut self, entries: &BTreeMap<AppName, Entry>, gateways: &Gateways) {
         self.publish_news();
-        if self.keeper.is_idle() && !self.changed.is_empty() {
+        if self.keeper.is_idle() && !self.nothing_changed() {
             let now = now();
-            let names: Vec<_> = std::iter::from_fn(|| self.changed.pop_first()).take(BATCH).collect();
-            self.drafts = names.into_iter().map(|name| (name.clone(), entries.get(&name).map(|entry| self.draft(entry, &now)))).collect();
-            let record = |(name, draft): (&AppName, &Option<AppResource>)| {
-                let transitions = draft.as_ref().map(|draft| resource::since(&draft.status.conditions)).unwrap_or_default();
-                (entries.get(name).map(|entry| Record { transitions, ..entry.record.clone() }), name.clone())
-            };
-            self.keeper.keep(self.drafts.iter().map(record).collect());
+            let apps: Vec<_> = std::iter::from_fn(|| self.apps.changed.pop_first()).take(BATCH).collect();
+            self.apps.drafts =
+                apps.into_iter().map(|name| (name.clone(), entries.get(&name).map(|entry| self.draft(entry, &now)))).collect();
+            let others = std::mem::take(&mut self.gateways.changed);
+            let draft = |name: AppName| (name.clone(), gateways.entry(&name).map(|entry| self.draft_gateway(entry, &now)));
+            self.gateways.drafts = others.into_iter().map(draft).collect();
+            let apps = records(&self.apps, |name| entries.get(name).map(|entry| &entry.record));
+            let gateways = records(&self.gateways, |name| gateways.entry(name).map(|entry| &entry.record));
+            self.keeper.keep(apps, gateways);
         }
     }
 
     /// Whether all that has changed is kept, and said.
     pub(super) fn is_settled(&self) -> bool {
-        self.keeper.is_idle() && self.changed.is_empty()
+        self.keeper.is_idle() && self.nothing_changed()
+    }
+
+    fn nothing_changed(&self) -> bool {
+        self.apps.changed.is_empty() && self.gateways.changed.is_empty()
     }
 
     /// The first publication. Until then nothing is served and nothing said, so that whoever asks a daemon that is ready finds every App.
@@ -190,12 +165,9 @@ impl Board {
     pub(super) async fn kept(&mut self) {
         self.keeper.kept().await;
         let now = now();
-        for (name, draft) in std::mem::take(&mut self.drafts) {
-            // What has changed again meanwhile is said when that is kept.
-            if !self.changed.contains(&name) {
-                self.say(&name, draft, &now);
-            }
-        }
+        let at = Moment { now: &now, revision: self.publisher.next_revision() };
+        self.news |= self.gateways.say(&mut self.events, at);
+        self.news |= self.apps.say(&mut self.events, at);
         self.publish_news();
     }
 
@@ -204,7 +176,8 @@ impl Board {
             self.publisher.publish(Snapshot {
                 sockets: self.sockets.clone(),
                 listeners: self.listeners.clone(),
-                apps: self.resources.clone(),
+                apps: self.apps.resources.clone(),
+                gateways: self.gateways.resources.clone(),
                 sources: self
                     .origin
                     .iter()
@@ -221,37 +194,27 @@ impl Board {
     /// What there is to say of an App. A panic in that becomes what is said.
     fn draft(&self, entry: &Entry, now: &str) -> AppResource {
         let name = &entry.record.name;
-        // An older one of its name is gone, and nothing of it goes on.
-        let before = self.resources.get(name.as_str()).filter(|before| before.metadata.uid == entry.record.uid).map(|before| &**before);
+        let before = self.apps.shown(name, &entry.record.uid);
         // Nothing is changed that could be left half-changed.
-        let draft = fault::contain(|| resource::of_entry(entry, &self.listeners.conflicts(name), before, now));
+        let draft = fault::contain(|| resource::of_entry(entry, self.open_to(name), &self.listeners.conflicts(name), before, now));
         draft.unwrap_or_else(|fault| {
             let mut entry = entry.clone();
             entry.fail(fault, None);
             resource::of_fault(&entry, before, now)
         })
     }
-
-    fn say(&mut self, name: &AppName, draft: Option<AppResource>, now: &str) {
-        let revision = self.publisher.next_revision();
-        let at = Moment { now, revision };
-        let mut before = self.resources.get(name.as_str()).cloned();
-        if let Some(gone) = before.take_if(|before| draft.as_ref().is_none_or(|draft| draft.metadata.uid != before.metadata.uid)) {
-            tell_removed(&mut self.events, subject(&gone), at);
-            self.resources.remove(name.as_str());
-            self.news = true;
-        }
-        if let Some(after) = draft.and_then(|draft| resource::news(before.as_deref(), draft, revision)) {
-            let before = before.as_ref().map_or(&[][..], |before| &before.status.conditions);
-            tell(&mut self.events, subject(&after), before, &after.status.conditions, at);
-            self.resources.insert(name.to_string(), Arc::new(after));
-            self.news = true;
-        }
-    }
 }
 
-fn subject(app: &AppResource) -> Subject<'_> {
-    Subject { kind: &app.kind, name: &app.metadata.name, file: &app.status.file }
+/// The records of what is drafted, with the times of its conditions.
+fn records<'a, T: Kept + 'a, Spec, Status: Conditions>(
+    shelf: &Shelf<Spec, Status>,
+    record: impl Fn(&AppName) -> Option<&'a Record<T>>,
+) -> Records<T> {
+    let one = |(name, draft): (&AppName, &Option<Resource<Spec, Status>>)| {
+        let transitions = draft.as_ref().map(|draft| resource::transitions(draft.status.conditions())).unwrap_or_default();
+        (record(name).map(|record| Record { transitions, ..record.clone() }), name.clone())
+    };
+    shelf.drafts.iter().map(one).collect()
 }
 
 fn now() -> String {

@@ -1,15 +1,15 @@
-//! The files of one listing -> what each App should be (pure).
+//! The files of one listing -> what each App and Gateway should be (pure).
 //!
-//! In: parsed files, and which file each App came from last. Out: [`Desired`] by name, and what belongs to no App. Never: a decision about
-//! what is served.
+//! In: parsed files, and which file each object came from last. Out: [`Desired`] by kind and name, and what belongs to no object. Never: a
+//! decision about what is served.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::refusal::Refusal;
-use crate::api::v1::{App, Reason};
-use crate::manifest::{Document, Object, Parsed};
+use crate::api::v1::{App, Gateway, Reason};
+use crate::manifest::{Document, Kind, Object, Parsed};
 use crate::names::AppName;
 
 /// A file of a listing.
@@ -21,23 +21,23 @@ pub struct File {
     pub content: Result<Arc<Parsed>, Refusal>,
 }
 
-/// What one App should be.
+/// What one object should be.
 #[derive(Debug, Clone)]
-pub struct Desired {
+pub struct Desired<T> {
     /// The file that says so, relative to the manifest directory.
     pub file: String,
     /// The directory that its relative paths start from.
     pub base: PathBuf,
     /// Where its document starts in the file, counted from 1.
     pub line: u64,
-    /// The App, or why its manifest is refused.
-    pub app: Result<Arc<App>, Refusal>,
+    /// The object, or why its manifest is refused.
+    pub object: Result<Arc<T>, Refusal>,
 }
 
-/// A manifest that belongs to no App: its name could not be read, or is another's.
+/// A manifest that belongs to no object: its name could not be read, or is another's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stray {
-    /// The App's name, or the file's path.
+    /// The object's name, or the file's path.
     pub name: String,
     /// The file.
     pub file: String,
@@ -45,155 +45,179 @@ pub struct Stray {
     pub refusal: Refusal,
 }
 
+/// The file that each known object came from last: it keeps the name, and holds the object while it can't be read.
+#[derive(Debug, Clone, Default)]
+pub struct Owners {
+    /// Of Apps.
+    pub apps: BTreeMap<AppName, String>,
+    /// Of Gateways.
+    pub gateways: BTreeMap<AppName, String>,
+}
+
 /// Everything that a listing says.
 #[derive(Debug, Default)]
 pub struct Assignment {
-    /// Apps by name.
-    pub apps: BTreeMap<AppName, Desired>,
+    /// Of Apps; and of files whose kind can't be read, unless they hold a Gateway.
+    pub apps: Part<App>,
+    /// Of Gateways.
+    pub gateways: Part<Gateway>,
+}
+
+/// What a listing says of one kind.
+#[derive(Debug)]
+pub struct Part<T> {
+    /// Objects by name.
+    pub objects: BTreeMap<AppName, Desired<T>>,
     /// What belongs to none.
     pub strays: Vec<Stray>,
 }
 
-/// Reads a listing. `owners`: the file that each known App came from last; it keeps the name, and holds the App while it can't be read.
+/// Manifests that want a name, by name.
+type Claims<T> = BTreeMap<AppName, Vec<Desired<T>>>;
+
+/// What could be read of no object, by file.
+type Broken<'a> = BTreeMap<&'a str, Refusal>;
+
+/// What was read, before it is known who gets it.
+#[derive(Debug, Default)]
+struct Reading<'a> {
+    apps: Claims<App>,
+    gateways: Claims<Gateway>,
+    /// Documents without a name, of this kind.
+    nameless_apps: Broken<'a>,
+    nameless_gateways: Broken<'a>,
+    /// Files and documents without a kind.
+    kindless: Broken<'a>,
+}
+
+impl<T> Default for Part<T> {
+    fn default() -> Self {
+        Self { objects: BTreeMap::new(), strays: Vec::new() }
+    }
+}
+
+/// Reads a listing.
 #[must_use]
-pub fn assign(files: &BTreeMap<String, File>, owners: &BTreeMap<AppName, String>) -> Assignment {
-    let mut claims: BTreeMap<AppName, Vec<Desired>> = BTreeMap::new();
-    let mut broken: BTreeMap<&str, Refusal> = BTreeMap::new();
+pub fn assign(files: &BTreeMap<String, File>, owners: &Owners) -> Assignment {
+    let mut reading = Reading::default();
     for (path, file) in files {
         match &file.content {
             Err(refusal) => {
-                broken.insert(path, refusal.clone());
+                reading.kindless.insert(path, refusal.clone());
             }
-            Ok(parsed) => read(path, file, parsed, &mut claims, &mut broken),
+            Ok(parsed) => reading.read(path, file, parsed, owners),
         }
     }
-    let mut assignment = Assignment::default();
-    for (name, claims) in claims {
-        settle(name, claims, owners, &mut assignment);
-    }
-    hold(broken, files, owners, &mut assignment);
-    assignment
+    let Reading { apps, gateways, nameless_apps, nameless_gateways, mut kindless } = reading;
+    let mut apps = settle(Kind::App, apps, &owners.apps);
+    let mut gateways = settle(Kind::Gateway, gateways, &owners.gateways);
+    let app_files = hold(&union(&kindless, &nameless_apps), files, &owners.apps, &mut apps);
+    let gateway_files = hold(&union(&kindless, &nameless_gateways), files, &owners.gateways, &mut gateways);
+    // What holds a Gateway is no stray among the Apps.
+    kindless.retain(|file, _| !gateway_files.contains(file));
+    apps.strays.extend(strays(union(&kindless, &nameless_apps), &app_files));
+    gateways.strays.extend(strays(nameless_gateways, &gateway_files));
+    Assignment { apps, gateways }
 }
 
-fn read<'a>(
-    path: &'a str,
-    file: &File,
-    parsed: &Parsed,
-    claims: &mut BTreeMap<AppName, Vec<Desired>>,
-    broken: &mut BTreeMap<&'a str, Refusal>,
-) {
-    let mut nameless: Vec<_> = parsed.errors.iter().collect();
-    for document in &parsed.documents {
-        let (name, app) = match &document.result {
-            Ok(Object::App(app)) => (app.metadata.name.clone(), Ok(Arc::clone(app))),
-            Ok(Object::Gateway(_)) => continue,
-            Err(errors) => {
-                let Some(name) = app_name(document) else {
-                    nameless.extend(errors);
+impl<'a> Reading<'a> {
+    fn read(&mut self, path: &'a str, file: &File, parsed: &'a Parsed, owners: &Owners) {
+        let (mut nameless_apps, mut nameless_gateways) = (Vec::new(), Vec::new());
+        let mut kindless: Vec<_> = parsed.errors.iter().collect();
+        for document in &parsed.documents {
+            let errors = match &document.result {
+                Ok(Object::App(app)) => {
+                    claim(&mut self.apps, app.metadata.name.clone(), (path, document.line), file, Ok(Arc::clone(app)));
                     continue;
-                };
-                (name, Err(Refusal::of(errors)))
+                }
+                Ok(Object::Gateway(gateway)) => {
+                    claim(&mut self.gateways, gateway.metadata.name.clone(), (path, document.line), file, Ok(Arc::clone(gateway)));
+                    continue;
+                }
+                Err(errors) => errors,
+            };
+            match (kind_of(document, path, owners), name_of(document)) {
+                (Some(Kind::Gateway), Some(name)) => claim(&mut self.gateways, name, (path, document.line), file, Err(Refusal::of(errors))),
+                (Some(Kind::Gateway), None) => nameless_gateways.extend(errors),
+                (_, Some(name)) => claim(&mut self.apps, name, (path, document.line), file, Err(Refusal::of(errors))),
+                (Some(Kind::App), None) => nameless_apps.extend(errors),
+                (None, None) => kindless.extend(errors),
             }
-        };
-        claims.entry(name).or_default().push(Desired { file: path.to_owned(), base: file.base.clone(), line: document.line, app });
-    }
-    if !nameless.is_empty() {
-        broken.insert(path, Refusal::of(nameless));
+        }
+        let found =
+            [(&mut self.nameless_apps, nameless_apps), (&mut self.nameless_gateways, nameless_gateways), (&mut self.kindless, kindless)];
+        for (broken, errors) in found.into_iter().filter(|(_, errors)| !errors.is_empty()) {
+            broken.insert(path, Refusal::of(errors));
+        }
     }
 }
 
-/// The name of a document that has errors, if it is an App's.
-fn app_name(document: &Document) -> Option<AppName> {
-    let is_app = document.kind.is_none_or(|kind| kind == crate::manifest::Kind::App);
-    document.name.as_ref().filter(|_| is_app)?.parse().ok()
+fn claim<T>(claims: &mut Claims<T>, name: AppName, (path, line): (&str, u64), file: &File, object: Result<Arc<T>, Refusal>) {
+    claims.entry(name).or_default().push(Desired { file: path.to_owned(), base: file.base.clone(), line, object });
 }
 
-/// One of several manifests has the name: the one that had it before, else the first by path.
-fn settle(name: AppName, mut claims: Vec<Desired>, owners: &BTreeMap<AppName, String>, assignment: &mut Assignment) {
-    let owner = owners.get(&name).and_then(|file| claims.iter().position(|claim| claim.file == *file)).unwrap_or(0);
-    let kept = claims.remove(owner);
-    for other in claims {
-        let conflict = || {
-            let message = format!("`{name}` is the name of the App in {}; the older keeps it", kept.file);
-            let refusal = Refusal::one(Reason::NameConflict, (&other.file, other.line), "metadata.name", message);
-            refusal.hint("give one of them another name")
-        };
-        let refusal = other.app.err().unwrap_or_else(conflict);
-        assignment.strays.push(Stray { name: name.to_string(), file: other.file, refusal });
+/// The kind of a document that has errors: the one that can be read, else that of the Gateway which came from this file under its name.
+fn kind_of(document: &Document, path: &str, owners: &Owners) -> Option<Kind> {
+    let was_gateway = |name: AppName| owners.gateways.get(&name).is_some_and(|file| file == path).then_some(Kind::Gateway);
+    document.kind.or_else(|| name_of(document).and_then(was_gateway))
+}
+
+fn name_of(document: &Document) -> Option<AppName> {
+    document.name.as_ref()?.parse().ok()
+}
+
+/// One of several manifests has a name: the one that had it before, else the first by path.
+fn settle<T>(kind: Kind, claims: Claims<T>, owners: &BTreeMap<AppName, String>) -> Part<T> {
+    let mut part = Part::default();
+    for (name, mut claims) in claims {
+        let owner = owners.get(&name).and_then(|file| claims.iter().position(|claim| claim.file == *file)).unwrap_or(0);
+        let kept = claims.remove(owner);
+        for other in claims {
+            let conflict = || {
+                let message = format!("`{name}` is the name of the {kind} in {}; the older keeps it", kept.file);
+                let refusal = Refusal::one(Reason::NameConflict, (&other.file, other.line), "metadata.name", message);
+                refusal.hint("give one of them another name")
+            };
+            let refusal = other.object.err().unwrap_or_else(conflict);
+            part.strays.push(Stray { name: name.to_string(), file: other.file, refusal });
+        }
+        part.objects.insert(name, kept);
     }
-    assignment.apps.insert(name, kept);
+    part
 }
 
-/// A file that can't be read holds the Apps that came from it; one that never held any is a stray.
-fn hold(broken: BTreeMap<&str, Refusal>, files: &BTreeMap<String, File>, owners: &BTreeMap<AppName, String>, assignment: &mut Assignment) {
+/// A file that can't be read holds the objects that came from it. Returns the files that hold one.
+fn hold<'a, T>(
+    broken: &Broken<'a>,
+    files: &BTreeMap<String, File>,
+    owners: &BTreeMap<AppName, String>,
+    part: &mut Part<T>,
+) -> BTreeSet<&'a str> {
     let mut held = BTreeSet::new();
     for (name, file) in owners {
-        if let (Some(refusal), false) = (broken.get(file.as_str()), assignment.apps.contains_key(name)) {
-            held.insert(file.as_str());
+        if let (Some((path, refusal)), false) = (broken.get_key_value(file.as_str()), part.objects.contains_key(name)) {
+            held.insert(*path);
             let base = files.get(file).map(|file| file.base.clone()).unwrap_or_default();
-            assignment.apps.insert(name.clone(), Desired { file: file.clone(), base, line: 1, app: Err(refusal.clone()) });
+            part.objects.insert(name.clone(), Desired { file: file.clone(), base, line: 1, object: Err(refusal.clone()) });
         }
     }
-    for (file, refusal) in broken {
-        if !held.contains(file) {
-            assignment.strays.push(Stray { name: file.to_owned(), file: file.to_owned(), refusal });
-        }
+    held
+}
+
+/// What holds no object is shown under its path.
+fn strays<'a>(broken: Broken<'a>, held: &BTreeSet<&'a str>) -> impl Iterator<Item = Stray> {
+    let loose = broken.into_iter().filter(|(file, _)| !held.contains(file));
+    loose.map(|(file, refusal)| Stray { name: file.to_owned(), file: file.to_owned(), refusal })
+}
+
+/// What is wrong with each file, from both.
+fn union<'a>(one: &Broken<'a>, two: &Broken<'a>) -> Broken<'a> {
+    let mut union = one.clone();
+    for (file, refusal) in two {
+        union.entry(file).and_modify(|first| *first = first.and(refusal)).or_insert_with(|| refusal.clone());
     }
+    union
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::manifest;
-
-    fn app(name: &str) -> String {
-        format!("apiVersion: lxcproxy.dev/v1\nkind: App\nmetadata: {{name: {name}}}\nspec: {{rules: [{{}}]}}\n")
-    }
-
-    fn listing(files: &[(&str, &str)]) -> BTreeMap<String, File> {
-        let parsed = |(path, text): &(&str, &str)| {
-            let content = Ok(Arc::new(manifest::parse(path, text.as_bytes())));
-            ((*path).to_owned(), File { base: PathBuf::from("/etc/lxcproxy.d"), content })
-        };
-        files.iter().map(parsed).collect()
-    }
-
-    fn owners(of: &[(&str, &str)]) -> BTreeMap<AppName, String> {
-        of.iter().map(|(name, file)| (name.parse().unwrap(), (*file).to_owned())).collect()
-    }
-
-    #[test]
-    fn a_file_that_cannot_be_read_holds_the_apps_that_came_from_it() {
-        let files = listing(&[("a.yaml", "kind: ["), ("b.yaml", &app("b"))]);
-        let assignment = assign(&files, &owners(&[("a", "a.yaml"), ("b", "b.yaml"), ("c", "c.yaml")]));
-        assert!(assignment.apps["a"].app.is_err());
-        assert!(assignment.apps["b"].app.is_ok());
-        assert!(!assignment.apps.contains_key("c"), "its file is gone");
-        assert!(assignment.strays.is_empty());
-    }
-
-    #[test]
-    fn a_broken_file_that_never_held_an_app_is_shown_by_its_path() {
-        let assignment = assign(&listing(&[("x.yaml", "kind: [")]), &BTreeMap::new());
-        assert_eq!(assignment.strays.len(), 1);
-        assert_eq!(assignment.strays[0].name, "x.yaml");
-        assert!(assignment.strays[0].refusal.message().starts_with("x.yaml:1:"), "{:?}", assignment.strays[0].refusal);
-    }
-
-    #[test]
-    fn the_file_that_had_a_name_keeps_it() {
-        let files = listing(&[("a.yaml", &app("same")), ("b.yaml", &app("same"))]);
-        let assignment = assign(&files, &owners(&[("same", "b.yaml")]));
-        assert_eq!(assignment.apps["same"].file, "b.yaml");
-        assert_eq!((assignment.strays[0].file.as_str(), assignment.strays[0].refusal.reason), ("a.yaml", Reason::NameConflict));
-        assert_eq!(assign(&files, &BTreeMap::new()).apps["same"].file, "a.yaml");
-    }
-
-    #[test]
-    fn one_bad_document_does_not_touch_the_others_of_its_file() {
-        let text = format!("{}---\n{}", app("good"), app("bad").replace("rules", "rulez"));
-        let assignment = assign(&listing(&[("a.yaml", &text)]), &BTreeMap::new());
-        assert!(assignment.apps["good"].app.is_ok());
-        assert_eq!(assignment.apps["bad"].app.as_ref().unwrap_err().reason, Reason::Invalid);
-    }
-}
+mod tests;

@@ -6,9 +6,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::backoff::Backoff;
 use super::desired::Desired;
 #[cfg(test)]
 use super::fault;
+use super::parents::Parents;
 use super::refusal::Refusal;
 use super::step::{Claim, Decision, Found, Serving, Wanted, step};
 use crate::api::v1::{App, ContainerRef, Diagnostic};
@@ -18,10 +20,6 @@ use crate::names::ContainerPath;
 use crate::resolve::ResolvedApp;
 use crate::route::CompiledApp;
 use crate::state::{Good, Record};
-
-/// The wait before a missing reference is looked at again: from 5 ms, doubling, to 30 s.
-const FIRST_PAUSE: Duration = Duration::from_millis(5);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// One App.
 #[derive(Debug, Clone)]
@@ -42,7 +40,8 @@ pub(super) struct Entry {
     pub(super) claims: Vec<Claim>,
     /// What the watcher was told last, for what is served and for what waits.
     watching: [Option<(Container, Vec<ContainerPath>)>; 2],
-    pause: Duration,
+    /// The wait before a missing reference is looked at again.
+    pause: Backoff,
 }
 
 #[derive(Debug, Clone)]
@@ -50,6 +49,8 @@ struct Newest {
     app: Arc<App>,
     base: PathBuf,
     resolved: Option<ResolvedApp>,
+    /// Why no listener leads to it.
+    attached: Result<(), String>,
 }
 
 /// A step that has panicked.
@@ -57,7 +58,7 @@ struct Newest {
 struct Fault {
     message: String,
     /// What a listing said that could not be taken.
-    untaken: Option<Desired>,
+    untaken: Option<Desired<App>>,
 }
 
 /// A generation that is served.
@@ -65,6 +66,8 @@ struct Fault {
 pub(super) struct Served {
     pub(super) generation: u64,
     pub(super) resolved: ResolvedApp,
+    /// Whether a listener leads to it.
+    attached: bool,
     /// The routes of the table are those of `resolved`.
     compiled: bool,
 }
@@ -121,7 +124,7 @@ impl Entry {
             served: None,
             claims: Vec::new(),
             watching: [None, None],
-            pause: FIRST_PAUSE,
+            pause: Backoff::default(),
         }
     }
 
@@ -130,17 +133,18 @@ impl Entry {
         let served = record.good.as_ref().map(|good| Served {
             generation: good.generation,
             resolved: ResolvedApp::unseen(Arc::new(good.object.clone()), good.base.clone()),
+            attached: true,
             compiled: false,
         });
         Self { served, ..Self::new(key, record) }
     }
 
     /// Takes what a listing says. Returns whether that is news.
-    pub(super) fn want(&mut self, desired: Desired) -> bool {
+    pub(super) fn want(&mut self, desired: Desired<App>) -> bool {
         self.record.file = desired.file;
         #[cfg(test)]
-        fault::trip("want", desired.app.as_deref().ok());
-        let app = match desired.app {
+        fault::trip("want", desired.object.as_deref().ok());
+        let app = match desired.object {
             Err(refusal) => {
                 let news = self.refusal.as_ref() != Some(&refusal) || self.newest.is_some();
                 (self.newest, self.refusal) = (None, Some(refusal));
@@ -153,7 +157,7 @@ impl Entry {
             return false;
         }
         if let Err(refusal) = self.acceptable(&app, &desired.base, desired.line) {
-            return self.want(Desired { file: self.record.file.clone(), app: Err(refusal), ..desired });
+            return self.want(Desired { file: self.record.file.clone(), object: Err(refusal), ..desired });
         }
         if self.record.spec() != Some(&app.spec) {
             self.record.generation += 1;
@@ -166,7 +170,7 @@ impl Entry {
             served.resolved.app = app.clone();
             served.resolved.clone()
         });
-        (self.newest, self.refusal) = (Some(Newest { app, base: desired.base, resolved }), None);
+        (self.newest, self.refusal) = (Some(Newest { app, base: desired.base, resolved, attached: Ok(()) }), None);
         true
     }
 
@@ -174,16 +178,25 @@ impl Entry {
     fn acceptable(&self, app: &Arc<App>, base: &std::path::Path, line: u64) -> Result<(), Refusal> {
         use crate::api::v1::Reason;
         let place = (self.record.file.as_str(), line);
-        if let Some(parent) = app.spec.parent_refs.first() {
-            let message = format!("there is no Gateway `{}`", parent.name);
-            let refusal = Refusal::one(Reason::NoMatchingParent, place, "spec.parentRefs", message);
-            return Err(refusal.hint("leave parentRefs out to attach to --listen"));
-        }
         let unseen = ResolvedApp::unseen(app.clone(), base.to_path_buf());
         match compile::compile(&unseen, self.identity(0)) {
             Ok(_) => Ok(()),
             Err(error) => Err(Refusal::one(Reason::Invalid, place, &error.field, error.message)),
         }
+    }
+
+    /// Takes what it may attach to. Returns whether that changes anything for it.
+    pub(super) fn attach(&mut self, parents: &Parents) -> bool {
+        let mut changed = false;
+        if let Some(newest) = &mut self.newest {
+            let attached = parents.lead_to(&newest.app.spec);
+            changed |= std::mem::replace(&mut newest.attached, attached.clone()) != attached;
+        }
+        if let Some(served) = &mut self.served {
+            let attached = parents.lead_to(&served.resolved.app.spec).is_ok();
+            changed |= std::mem::replace(&mut served.attached, attached) != attached;
+        }
+        changed
     }
 
     /// What to look at; the served generation on its own only if it is not the newest.
@@ -222,7 +235,7 @@ impl Entry {
 
     /// A step has panicked, and all that it changed is put back: only this is said of it. `untaken`: what could not be taken. Returns
     /// whether that is news.
-    pub(super) fn fail(&mut self, message: String, untaken: Option<Desired>) -> bool {
+    pub(super) fn fail(&mut self, message: String, untaken: Option<Desired<App>>) -> bool {
         let news = self.fault.as_ref().is_none_or(|fault| fault.message != message);
         self.fault = Some(Fault { message, untaken });
         self.claims = self.decide().claims;
@@ -230,7 +243,7 @@ impl Entry {
     }
 
     /// What could not be taken, to be tried again; the fault stays until that has worked.
-    pub(super) fn untaken(&self) -> Option<Desired> {
+    pub(super) fn untaken(&self) -> Option<Desired<App>> {
         self.fault.as_ref()?.untaken.clone()
     }
 
@@ -240,13 +253,19 @@ impl Entry {
     }
 
     fn decide(&self) -> Decision {
-        let newest = self.newest.as_ref().and_then(|newest| newest.resolved.as_ref());
-        let serving = self.served.as_ref().map(|served| Serving { generation: served.generation, found: found(&served.resolved) });
+        let newest = self.newest.as_ref().and_then(|newest| Some((newest.resolved.as_ref()?, &newest.attached)));
+        let serving = self.served.as_ref().map(|served| Serving {
+            generation: served.generation,
+            found: found(&served.resolved),
+            attached: served.attached,
+        });
+        let generation = self.record.generation;
         if let Some(fault) = &self.fault {
             return step(Wanted::Invalid { reason: crate::api::v1::Reason::InternalError, message: &fault.message }, serving);
         }
         match (newest, &self.refusal) {
-            (Some(resolved), _) => step(Wanted::Valid { generation: self.record.generation, found: found(resolved) }, serving),
+            (Some((resolved, Ok(()))), _) => step(Wanted::Valid { generation, found: found(resolved) }, serving),
+            (Some((resolved, Err(message))), _) => step(Wanted::Detached { generation, found: found(resolved), message }, serving),
             (None, Some(refusal)) => step(Wanted::Invalid { reason: refusal.reason, message: &refusal.message() }, serving),
             (None, None) => {
                 step(Wanted::Invalid { reason: crate::api::v1::Reason::Pending, message: "its manifest has not been read yet" }, serving)
@@ -256,11 +275,12 @@ impl Entry {
 
     /// Serves the newest generation from now on.
     pub(super) fn promote(&mut self) {
-        let Some(resolved) = self.newest.as_ref().and_then(|newest| newest.resolved.clone()) else { return };
+        let newest = self.newest.as_ref().and_then(|newest| Some((newest.resolved.clone()?, newest.attached.is_ok())));
+        let Some((resolved, attached)) = newest else { return };
         let generation = self.record.generation;
         match &mut self.served {
             Some(served) if served.generation == generation => served.see(resolved),
-            served => *served = Some(Served { generation, resolved, compiled: false }),
+            served => *served = Some(Served { generation, resolved, attached, compiled: false }),
         }
         if let Some(newest) = &self.newest {
             self.record.good = Some(Good { generation, base: newest.base.clone(), object: (*newest.app).clone() });
@@ -318,14 +338,12 @@ impl Entry {
 
     /// How long to wait before looking again without an event: longer each time.
     pub(super) fn pause(&mut self) -> Duration {
-        let pause = self.pause;
-        self.pause = (pause * 2).min(LONGEST_PAUSE);
-        pause
+        self.pause.wait()
     }
 
     /// Something happened: what is missing may appear any moment.
     pub(super) fn hurry(&mut self) {
-        self.pause = FIRST_PAUSE;
+        self.pause.reset();
     }
 }
 

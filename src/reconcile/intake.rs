@@ -5,11 +5,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::desired::{Assignment, File, assign};
+use super::desired::{Assignment, File, Owners, Part, assign};
 use super::fault;
 use super::refusal::Refusal;
 use crate::api::v1::Reason;
-use crate::manifest::{self, Object, Parsed};
+use crate::manifest::{self, Parsed};
 use crate::names::AppName;
 use crate::resolve::base_of;
 use crate::source::{FileContent, Listing};
@@ -17,7 +17,7 @@ use crate::source::{FileContent, Listing};
 /// Reads listings; a file that did not change is parsed once.
 #[derive(Debug)]
 pub(super) struct Intake {
-    /// An empty directory means: no Apps.
+    /// An empty directory means: no objects.
     allow_empty: bool,
     parsed: HashMap<String, (Arc<FileContent>, File)>,
 }
@@ -26,7 +26,8 @@ pub(super) struct Intake {
 #[derive(Debug)]
 pub(super) struct News {
     pub(super) assignment: Assignment,
-    pub(super) gone: Vec<AppName>,
+    pub(super) gone_apps: Vec<AppName>,
+    pub(super) gone_gateways: Vec<AppName>,
 }
 
 impl Intake {
@@ -35,17 +36,17 @@ impl Intake {
     }
 
     /// Reads a listing. `None`: the directory has become empty, which is no deletion.
-    pub(super) fn read(&mut self, listing: &Listing, owners: &BTreeMap<AppName, String>) -> Option<News> {
-        let empty = listing.problem.is_none() && listing.files.is_empty() && !owners.is_empty() && !self.allow_empty;
+    pub(super) fn read(&mut self, listing: &Listing, owners: &Owners) -> Option<News> {
+        let nothing_known = owners.apps.is_empty() && owners.gateways.is_empty();
+        let empty = listing.problem.is_none() && listing.files.is_empty() && !nothing_known && !self.allow_empty;
         if empty {
             return None;
         }
         let files = self.parse(listing);
         let assignment = assign(&files, owners);
-        let is_gone =
-            |(name, file): &(&AppName, &String)| !assignment.apps.contains_key(*name) && (files.contains_key(*file) || listing.lacks(file));
-        let gone = owners.iter().filter(is_gone).map(|(name, _)| name.clone()).collect();
-        Some(News { assignment, gone })
+        let gone_apps = gone(&owners.apps, &assignment.apps, &files, listing);
+        let gone_gateways = gone(&owners.gateways, &assignment.gateways, &files, listing);
+        Some(News { assignment, gone_apps, gone_gateways })
     }
 
     fn parse(&mut self, listing: &Listing) -> BTreeMap<String, File> {
@@ -76,12 +77,11 @@ fn read(path: &str, content: &FileContent) -> Result<Arc<Parsed>, Refusal> {
 fn parse(path: &str, bytes: &[u8]) -> Parsed {
     #[cfg(test)]
     fault::trip_in_text(bytes);
-    let parsed = manifest::parse(path, bytes);
-    for document in &parsed.documents {
-        if let Ok(Object::Gateway(gateway)) = &document.result {
-            let name = &gateway.metadata.name;
-            tracing::warn!(file = %path, gateway = %name, "a Gateway is not served by this version: --listen is the one listener");
-        }
-    }
-    parsed
+    manifest::parse(path, bytes)
+}
+
+/// Objects that nothing speaks of any more, where the place that did could be read.
+fn gone<T>(owners: &BTreeMap<AppName, String>, part: &Part<T>, files: &BTreeMap<String, File>, listing: &Listing) -> Vec<AppName> {
+    let was_read = |file: &String| files.contains_key(file) || listing.lacks(file);
+    owners.iter().filter(|(name, file)| !part.objects.contains_key(*name) && was_read(file)).map(|(name, _)| name.clone()).collect()
 }

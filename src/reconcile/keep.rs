@@ -1,15 +1,15 @@
 //! Records -> on disk, in the background, one batch at a time.
 //!
-//! In: records of Apps that have changed. Out: records on disk, and a word if they can't be. Never: a wait of the loop for the disk; two writers.
+//! In: records of objects that have changed. Out: records on disk, and a word if they can't be. Never: a wait of the loop for the disk; two writers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::task::JoinHandle;
 
-use crate::api::v1::App;
+use crate::api::v1::{App, Gateway};
 use crate::names::AppName;
-use crate::state::{Error, Record, Store};
+use crate::state::{Error, Kept, Record, Store};
 
 /// Records that are kept before the next word is said of them.
 pub(super) const BATCH: usize = 64;
@@ -19,13 +19,19 @@ pub(super) const BATCH: usize = 64;
 pub(super) struct Keeper {
     store: Arc<Store>,
     /// The writer, and how each of its records went.
-    keeping: Option<JoinHandle<Vec<Kept>>>,
-    /// Apps whose records can't be kept, and why.
-    troubles: BTreeMap<AppName, String>,
+    keeping: Option<JoinHandle<Vec<Outcome>>>,
+    /// Objects whose records can't be kept, and why.
+    troubles: BTreeMap<Named, String>,
 }
 
+/// A kind, as the directory of its records, and a name.
+type Named = (&'static str, AppName);
+
 /// A failing disk costs the memory of a later start, never what is served now.
-type Kept = (AppName, Result<(), Error>);
+type Outcome = (Named, Result<(), Error>);
+
+/// Records to be kept; none: the object is gone.
+pub(super) type Records<T> = Vec<(Option<Record<T>>, AppName)>;
 
 impl Keeper {
     pub(super) fn new(store: Store) -> Self {
@@ -37,10 +43,10 @@ impl Keeper {
         self.keeping.is_none()
     }
 
-    /// Begins to keep records; those of Apps that are gone are forgotten. Call it when it [is idle](Self::is_idle).
-    pub(super) fn keep(&mut self, records: Vec<(Option<Record<App>>, AppName)>) {
+    /// Begins to keep records; those of objects that are gone are forgotten. Call it when it [is idle](Self::is_idle).
+    pub(super) fn keep(&mut self, apps: Records<App>, gateways: Records<Gateway>) {
         let store = self.store.clone();
-        let keep_all = move || records.into_iter().map(|(record, name)| (name.clone(), keep(&store, record, &name))).collect();
+        let keep_all = move || keep_all(&store, gateways).chain(keep_all(&store, apps)).collect();
         self.keeping = Some(tokio::task::spawn_blocking(keep_all));
     }
 
@@ -50,31 +56,38 @@ impl Keeper {
         let kept = keeping.await;
         self.keeping = None;
         match kept {
-            Ok(kept) => kept.into_iter().for_each(|(name, result)| self.note(name, result)),
+            Ok(kept) => kept.into_iter().for_each(|(named, result)| self.note(named, result)),
             Err(error) => tracing::error!("state can't be kept: {error}"),
         }
     }
 
     /// Says that a record can't be kept, once, and that it can again.
-    fn note(&mut self, name: AppName, result: Result<(), Error>) {
+    fn note(&mut self, named: Named, result: Result<(), Error>) {
         match result {
             Err(error) => {
                 let trouble = with_source(&error);
-                if self.troubles.get(&name) != Some(&trouble) {
-                    tracing::error!(app = %name, "state can't be kept: {trouble}");
-                    self.troubles.insert(name, trouble);
+                if self.troubles.get(&named) != Some(&trouble) {
+                    tracing::error!(kind = named.0, name = %named.1, "state can't be kept: {trouble}");
+                    self.troubles.insert(named, trouble);
                 }
             }
-            Ok(()) if self.troubles.remove(&name).is_some() => tracing::info!(app = %name, "state is kept again"),
+            Ok(()) if self.troubles.remove(&named).is_some() => tracing::info!(kind = named.0, name = %named.1, "state is kept again"),
             Ok(()) => {}
         }
     }
 }
 
-fn keep(store: &Store, record: Option<Record<App>>, name: &AppName) -> Result<(), Error> {
+fn keep_all<T: Kept>(store: &Store, records: Records<T>) -> impl Iterator<Item = Outcome> {
+    records.into_iter().map(|(record, name)| {
+        let outcome = keep(store, record, &name);
+        ((T::DIRECTORY, name), outcome)
+    })
+}
+
+fn keep<T: Kept>(store: &Store, record: Option<Record<T>>, name: &AppName) -> Result<(), Error> {
     match record {
         Some(record) => store.save(&record),
-        None => store.remove::<App>(name),
+        None => store.remove::<T>(name),
     }
 }
 

@@ -1,21 +1,24 @@
 //! The loop of the control plane: listings and hints -> looks -> decisions -> one publication.
 //!
-//! In: a source, a watcher, the state of earlier runs. Out: snapshots, records on disk. Never: a decision that depends on how a change was
+//! In: a source, a watcher, the state of earlier runs. Out: snapshots, listeners that are open, records on disk. Never: a decision that depends on how a change was
 //! noticed; a wait of one App for another.
 //!
 //! The path of a manifest: `intake` reads a listing, `desired` gives each App its part, `entry` takes it; `agenda` has it looked at,
-//! `step` decides, `board` publishes.
+//! `step` decides, `board` publishes. `gateways` open and close listeners; `parents` says which of them lead to an App.
 
 mod agenda;
+mod backoff;
 mod board;
 mod changes;
 pub mod desired;
 mod entry;
 mod events;
 mod fault;
+mod gateways;
 mod intake;
 mod keep;
 mod origin;
+mod parents;
 pub mod refusal;
 mod resource;
 pub mod step;
@@ -30,15 +33,16 @@ use tokio::time::{Instant, MissedTickBehavior};
 use crate::api::v1::App;
 use crate::container::Runtimes;
 use crate::container::watch::{Starts, Watch, Watcher};
-use crate::listen::Bound;
 use crate::names::AppName;
 use crate::snapshot::Publisher;
 use crate::source::{Listing, Source};
-use crate::state::{Record, Store, Transitions, new_uid};
+use crate::state::{Kept, Record, Store, Transitions, new_uid};
 use agenda::Agenda;
 use board::Board;
-use desired::Desired;
+use desired::{Desired, Owners};
 use entry::{Entry, Seen};
+use gateways::Gateways;
+pub use gateways::Listening;
 use intake::Intake;
 use step::Decision;
 
@@ -55,13 +59,15 @@ pub struct Reconciler {
     board: Board,
     watcher: Watcher,
     starts: Starts,
+    gateways: Gateways,
     entries: BTreeMap<AppName, Entry>,
     by_key: HashMap<u64, AppName>,
     next_key: u64,
 }
 
 impl Reconciler {
-    /// A loop that starts from what earlier runs have kept. `allow_empty`: an empty directory means that there are no Apps.
+    /// A loop that starts from what earlier runs have kept. `listening`: where, while no Gateway says so. `allow_empty`: an empty
+    /// directory means that there are no objects.
     #[must_use]
     pub fn new(
         runtimes: Arc<Runtimes>,
@@ -69,16 +75,17 @@ impl Reconciler {
         starts: Starts,
         store: Store,
         publisher: Publisher,
-        listen: Arc<Bound>,
+        listening: Listening,
         allow_empty: bool,
     ) -> Self {
-        let (board, records) = Board::new(publisher, store, listen);
+        let (board, records, gateways) = Board::new(publisher, store);
         let mut this = Self {
             intake: Intake::new(allow_empty),
             agenda: Agenda::new(runtimes),
             board,
             watcher,
             starts,
+            gateways: Gateways::new(listening, gateways),
             entries: BTreeMap::new(),
             by_key: HashMap::new(),
             next_key: 0,
@@ -99,15 +106,17 @@ impl Reconciler {
         self.look_at_all();
         let mut first = Some(Instant::now() + FIRST_LOOKS);
         loop {
+            self.listen();
             let entries = &mut self.entries;
             self.agenda.start(|name| entries.get_mut(name).map(Entry::job));
-            self.board.publish(&self.entries);
+            self.board.publish(&self.entries, &self.gateways);
             if first.is_some_and(|latest| (self.agenda.is_idle() && self.board.is_settled()) || Instant::now() >= latest) {
                 first = None;
                 self.board.open();
             }
             self.board.sweep();
-            let wake = self.agenda.next_due().into_iter().chain(first).chain(self.board.sweep_due()).min();
+            let due = [self.agenda.next_due(), self.gateways.next_due(), first, self.board.sweep_due()];
+            let wake = due.into_iter().flatten().min();
             tokio::select! {
                 listing = source.next() => self.list(&path, &listing),
                 key = self.watcher.next() => self.hint(key),
@@ -125,20 +134,38 @@ impl Reconciler {
 
     /// Takes a listing: the directory's content decides, however it came to be.
     fn list(&mut self, path: &Path, listing: &Arc<Listing>) {
-        let owners = self.entries.iter().map(|(name, entry)| (name.clone(), entry.record.file.clone())).collect();
-        let news = self.intake.read(listing, &owners);
+        let apps = self.entries.iter().map(|(name, entry)| (name.clone(), entry.record.file.clone())).collect();
+        let news = self.intake.read(listing, &Owners { apps, gateways: self.gateways.owners() });
         self.board.source(path, listing, news.is_none());
         let Some(news) = news else { return };
-        for name in news.gone {
+        let (apps, gateways) = (news.assignment.apps, news.assignment.gateways);
+        self.gateways.list(gateways.objects, news.gone_gateways, first_record);
+        for name in news.gone_apps {
             self.remove(name);
         }
-        for (name, desired) in news.assignment.apps {
+        for (name, desired) in apps.objects {
             if !self.entries.contains_key(&name) {
                 self.admit(first_record(&name, &desired.file), Entry::new);
             }
             self.want(&name, desired);
         }
-        self.board.strays(news.assignment.strays);
+        self.board.strays(apps.strays, gateways.strays);
+    }
+
+    /// Opens and closes what the Gateways say. Apps that a listener leads to from now on, or no longer, are decided again.
+    fn listen(&mut self) {
+        let Some(change) = self.gateways.look(Instant::now()) else { return };
+        self.board.note_gateways(change.gateways);
+        if change.listeners {
+            let parents = self.gateways.parents();
+            self.board.listen(parents.fronts.clone(), self.gateways.sockets().clone());
+            for (name, entry) in &mut self.entries {
+                if entry.attach(parents) {
+                    entry.hurry();
+                    self.agenda.soon(name.clone());
+                }
+            }
+        }
     }
 
     fn admit(&mut self, record: Record<App>, make: fn(u64, Record<App>) -> Entry) {
@@ -177,12 +204,13 @@ impl Reconciler {
     }
 
     /// Takes what a listing says of an App.
-    fn want(&mut self, name: &AppName, desired: Desired) {
+    fn want(&mut self, name: &AppName, desired: Desired<App>) {
         let Some(entry) = self.entries.get_mut(name) else { return };
         let before = entry.clone();
         match fault::contain(|| entry.want(desired.clone())) {
             Ok(news) => {
                 if news | entry.taken() {
+                    entry.attach(self.gateways.parents());
                     entry.hurry();
                     self.agenda.soon(name.clone());
                 }
@@ -221,7 +249,7 @@ impl Reconciler {
     }
 
     /// A step of an App has panicked, and is tried again: what is served stays, the others go on.
-    fn failed(&mut self, name: &AppName, fault: String, untaken: Option<Desired>) {
+    fn failed(&mut self, name: &AppName, fault: String, untaken: Option<Desired<App>>) {
         let Some(entry) = self.entries.get_mut(name) else { return };
         let (file, line) = (entry.record.file.clone(), fault.clone());
         if entry.fail(fault, untaken) {
@@ -262,8 +290,8 @@ fn route(entry: &mut Entry, board: &mut Board) {
     }
 }
 
-/// The identity of an App that is new.
-fn first_record(name: &AppName, file: &str) -> Record<App> {
+/// The identity of an object that is new.
+fn first_record<T: Kept>(name: &AppName, file: &str) -> Record<T> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let first_seen = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
     Record {

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::resource::{conditions, since};
+use super::resource::{conditions, transitions};
 use super::step::Claim;
 use crate::api::v1::{
     API_VERSION, Condition, ConditionStatus, ConditionType, Reason, ResourceMetadata, SourceResource, SourceSpec, SourceStatus,
@@ -42,7 +42,7 @@ impl Origin {
             last_change: if news { now.to_owned() } else { before.status.last_change.clone() },
             files: listing.files.len() as u64,
             unread: listing.unread.clone(),
-            conditions: conditions(vec![ready(listing, emptied), watching(listing)], 1, &since(&before.status.conditions), now),
+            conditions: conditions(vec![ready(listing, emptied), watching(listing)], 1, &transitions(&before.status.conditions), now),
         };
         if after == *before {
             return None;

@@ -36,6 +36,12 @@ impl Refusal {
         Self { reason, errors: vec![error] }
     }
 
+    /// Both.
+    pub(super) fn and(&self, other: &Self) -> Self {
+        let reason = if self.reason == other.reason { self.reason } else { Reason::Invalid };
+        Self { reason, errors: self.errors.iter().chain(&other.errors).cloned().collect() }
+    }
+
     /// The same, with what to do about it.
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
         if let Some(error) = self.errors.last_mut() {

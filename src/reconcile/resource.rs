@@ -1,43 +1,91 @@
-//! What is known of an App -> what the admin socket shows (pure but for the time it is given).
+//! What is known of an App or Gateway -> what the admin socket shows (pure but for the time it is given).
 //!
 //! In: claims, the resource as it was. Out: the resource as it is. Never: a time that moves without its status.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use super::desired::Stray;
 use super::entry::Entry;
-use super::step::Claim;
-use crate::api::v1::{API_VERSION, AppResource, AppStatus, Condition, ConditionStatus, ConditionType, Metadata, ResourceMetadata};
+use super::gateways;
+use super::step::{Claim, Wanted, step};
+use crate::api::v1::{
+    API_VERSION, AppResource, AppStatus, Condition, ConditionStatus, ConditionType, Conditions, Diagnostic, GatewayResource, GatewayStatus,
+    ListenerStatus, Metadata, Reason, Resource, ResourceMetadata,
+};
+use crate::manifest::Kind;
 use crate::names::AppName;
-use crate::state::{Transition, Transitions};
+use crate::route::Front;
+use crate::state::{Kept, Record, Transition, Transitions};
 
-/// The resource of an App. `conflicts`: rules of it whose match an older App has.
-pub(super) fn of_entry(entry: &Entry, conflicts: &[(usize, AppName)], before: Option<&AppResource>, now: &str) -> AppResource {
+/// A status that says what became of a manifest.
+pub(super) trait OfManifest: Conditions {
+    /// Of the object.
+    const KIND: Kind;
+
+    /// Where the manifest is.
+    fn file(&self) -> &str;
+
+    /// That of a manifest that belongs to no object.
+    fn of_stray(file: String, conditions: Vec<Condition>, errors: Vec<Diagnostic>) -> Self;
+}
+
+impl OfManifest for AppStatus {
+    const KIND: Kind = Kind::App;
+
+    fn file(&self) -> &str {
+        &self.file
+    }
+
+    fn of_stray(file: String, conditions: Vec<Condition>, errors: Vec<Diagnostic>) -> Self {
+        Self { file, conditions, errors, ..Self::default() }
+    }
+}
+
+impl OfManifest for GatewayStatus {
+    const KIND: Kind = Kind::Gateway;
+
+    fn file(&self) -> &str {
+        &self.file
+    }
+
+    fn of_stray(file: String, conditions: Vec<Condition>, errors: Vec<Diagnostic>) -> Self {
+        Self { file, conditions, errors, ..Self::default() }
+    }
+}
+
+/// The resource of an App. `listeners`: those that lead to it. `conflicts`: rules of it whose match an older App has.
+pub(super) fn of_entry(
+    entry: &Entry,
+    listeners: Vec<String>,
+    conflicts: &[(usize, AppName)],
+    before: Option<&AppResource>,
+    now: &str,
+) -> AppResource {
     let record = &entry.record;
     let app = entry.shown();
     #[cfg(test)]
     super::fault::trip("describe", app);
-    // The first one of a run goes on where the one before has ended.
-    let since = before.map_or_else(|| record.transitions.clone(), |before| since(&before.status.conditions));
     let mut claims = entry.claims.clone();
     if let Some((rule, winner)) = conflicts.first() {
         let more = if conflicts.len() > 1 { format!(" (and {} more)", conflicts.len() - 1) } else { String::new() };
         claims.push(Claim {
             type_: ConditionType::Conflicted,
             status: ConditionStatus::True,
-            reason: crate::api::v1::Reason::Conflicted,
+            reason: Reason::Conflicted,
             message: format!("spec.rules[{rule}] has a match of the older App `{winner}`, which answers{more}"),
         });
     }
     AppResource {
         api_version: API_VERSION.to_owned(),
-        kind: "App".to_owned(),
-        metadata: identity(entry, app.map(|app| &app.metadata)),
+        kind: Kind::App.to_string(),
+        metadata: identity(record, app.map(|app| &app.metadata)),
         spec: app.map(|app| app.spec.clone()),
         status: AppStatus {
             file: record.file.clone(),
             served_generation: entry.served.as_ref().map(|served| served.generation),
-            conditions: conditions(claims, record.generation, &since, now),
+            listeners,
+            conditions: conditions(claims, record.generation, &since(before, record), now),
             errors: entry.errors().to_vec(),
-            ..AppStatus::default()
         },
     }
 }
@@ -45,43 +93,89 @@ pub(super) fn of_entry(entry: &Entry, conflicts: &[(usize, AppName)], before: Op
 /// The resource of an App that can't be described, with what [`Entry::fail`] says of that.
 pub(super) fn of_fault(entry: &Entry, before: Option<&AppResource>, now: &str) -> AppResource {
     let record = &entry.record;
-    let since = before.map(|before| since(&before.status.conditions)).unwrap_or_default();
+    let since = before.map(|before| transitions(&before.status.conditions)).unwrap_or_default();
     let conditions = conditions(entry.claims.clone(), record.generation, &since, now);
     match before {
         Some(before) => AppResource { status: AppStatus { conditions, ..before.status.clone() }, ..before.clone() },
         None => AppResource {
             api_version: API_VERSION.to_owned(),
-            kind: "App".to_owned(),
-            metadata: identity(entry, None),
+            kind: Kind::App.to_string(),
+            metadata: identity(record, None),
             spec: None,
             status: AppStatus { file: record.file.clone(), conditions, ..AppStatus::default() },
         },
     }
 }
 
-/// The resource of a manifest that belongs to no App.
-pub(super) fn of_stray(stray: &Stray, before: Option<&AppResource>, now: &str) -> AppResource {
-    let refusal = &stray.refusal;
-    let wanted = super::step::Wanted::Invalid { reason: refusal.reason, message: &refusal.message() };
-    let claims = super::step::step(wanted, None).claims;
-    let since = before.map(|before| since(&before.status.conditions)).unwrap_or_default();
-    AppResource {
+/// The resource of a Gateway. `attached`: how many Apps a listener leads to.
+pub(super) fn of_gateway(
+    entry: &gateways::Entry,
+    attached: impl Fn(&Front) -> usize,
+    before: Option<&GatewayResource>,
+    now: &str,
+) -> GatewayResource {
+    let record = &entry.record;
+    let gateway = entry.shown();
+    let known = |name: &str| before?.status.listeners.iter().find(|listener| listener.name == name);
+    let listener = |listener: &gateways::Listener| {
+        let name = listener.front.name.as_ref().map(|(_, name)| name.to_string()).unwrap_or_default();
+        let since = known(&name).map(|before| transitions(&before.conditions)).unwrap_or_default();
+        let generation = entry.served.as_ref().map_or(0, |served| served.generation);
+        ListenerStatus {
+            address: listener.front.socket.to_string(),
+            attached_apps: attached(&listener.front) as u64,
+            conditions: conditions(claims_of(listener), generation, &since, now),
+            name,
+        }
+    };
+    GatewayResource {
         api_version: API_VERSION.to_owned(),
-        kind: "App".to_owned(),
-        metadata: ResourceMetadata { name: stray.name.clone(), ..ResourceMetadata::default() },
-        spec: None,
-        status: AppStatus {
-            file: stray.file.clone(),
-            conditions: conditions(claims, 0, &since, now),
-            errors: refusal.errors.clone(),
-            ..AppStatus::default()
+        kind: Kind::Gateway.to_string(),
+        metadata: identity(record, gateway.map(|gateway| &gateway.metadata)),
+        spec: gateway.map(|gateway| gateway.spec.clone()),
+        status: GatewayStatus {
+            file: record.file.clone(),
+            served_generation: entry.served.as_ref().map(|served| served.generation),
+            conditions: conditions(entry.claims.clone(), record.generation, &since(before, record), now),
+            listeners: entry.listeners().iter().map(listener).collect(),
+            errors: entry.errors().to_vec(),
         },
     }
 }
 
-fn identity(entry: &Entry, written: Option<&Metadata>) -> ResourceMetadata {
-    let record = &entry.record;
-    let seen = std::time::UNIX_EPOCH + std::time::Duration::from_nanos(record.first_seen);
+fn claims_of(listener: &gateways::Listener) -> Vec<Claim> {
+    let claim = |type_: ConditionType, holds: bool, good: Reason, said: &str| match &listener.missing {
+        Some(missing) if !holds => {
+            Claim { type_, status: ConditionStatus::False, reason: missing.reason, message: missing.message.clone() }
+        }
+        _ => Claim { type_, status: ConditionStatus::True, reason: good, message: said.to_owned() },
+    };
+    vec![
+        claim(ConditionType::Accepted, listener.is_accepted(), Reason::Accepted, "no other listener has its address for its host"),
+        claim(ConditionType::Programmed, listener.missing.is_none(), Reason::Programmed, "it is listened on"),
+    ]
+}
+
+/// The resource of a manifest that belongs to no object.
+pub(super) fn of_stray<Spec, Status: OfManifest>(
+    stray: &Stray,
+    before: Option<&Resource<Spec, Status>>,
+    now: &str,
+) -> Resource<Spec, Status> {
+    let refusal = &stray.refusal;
+    let claims = step(Wanted::Invalid { reason: refusal.reason, message: &refusal.message() }, None).claims;
+    let since = before.map(|before| transitions(before.status.conditions())).unwrap_or_default();
+    Resource {
+        api_version: API_VERSION.to_owned(),
+        kind: Status::KIND.to_string(),
+        metadata: ResourceMetadata { name: stray.name.clone(), ..ResourceMetadata::default() },
+        spec: None,
+        status: Status::of_stray(stray.file.clone(), conditions(claims, 0, &since, now), refusal.errors.clone()),
+    }
+}
+
+fn identity<T: Kept>(record: &Record<T>, written: Option<&Metadata>) -> ResourceMetadata {
+    let seen = UNIX_EPOCH + Duration::from_nanos(record.first_seen);
     ResourceMetadata {
         name: record.name.to_string(),
         uid: record.uid.clone(),
@@ -91,6 +185,18 @@ fn identity(entry: &Entry, written: Option<&Metadata>) -> ResourceMetadata {
         labels: written.map(|metadata| metadata.labels.clone()).unwrap_or_default(),
         annotations: written.map(|metadata| metadata.annotations.clone()).unwrap_or_default(),
     }
+}
+
+/// Since when each condition has its status. The first resource of a run goes on where the run before has ended.
+fn since<T: Kept, Spec, Status: Conditions>(before: Option<&Resource<Spec, Status>>, record: &Record<T>) -> Transitions {
+    before.map_or_else(|| record.transitions.clone(), |before| transitions(before.status.conditions()))
+}
+
+/// Since when each of these has its status.
+pub(super) fn transitions(conditions: &[Condition]) -> Transitions {
+    let one =
+        |condition: &Condition| (condition.type_, Transition { status: condition.status, time: condition.last_transition_time.clone() });
+    conditions.iter().map(one).collect()
 }
 
 /// Claims with their times: a condition that had this status before has had it since then.
@@ -109,15 +215,12 @@ pub(super) fn conditions(claims: Vec<Claim>, generation: u64, since: &Transition
     claims.into_iter().map(condition).collect()
 }
 
-/// Since when each condition has its status.
-pub(super) fn since(conditions: &[Condition]) -> Transitions {
-    let one =
-        |condition: &Condition| (condition.type_, Transition { status: condition.status, time: condition.last_transition_time.clone() });
-    conditions.iter().map(one).collect()
-}
-
 /// Makes `after` the resource to be shown, unless it says what is shown already. `revision`: the one that will show it.
-pub(super) fn news(before: Option<&AppResource>, mut after: AppResource, revision: u64) -> Option<AppResource> {
+pub(super) fn news<Spec: PartialEq, Status: PartialEq>(
+    before: Option<&Resource<Spec, Status>>,
+    mut after: Resource<Spec, Status>,
+    revision: u64,
+) -> Option<Resource<Spec, Status>> {
     after.metadata.resource_version = before.map(|before| before.metadata.resource_version.clone()).unwrap_or_default();
     if before == Some(&after) {
         return None;

@@ -1,6 +1,6 @@
 //! What is wanted, what was found, what is served -> what to serve now, and what to say about it (pure).
 //!
-//! In: one App's three sides. Out: [`Decision`]. Never: a clock, another App, I/O.
+//! In: the three sides of one App or Gateway. Out: [`Decision`]. Never: a clock, another object, I/O.
 
 use crate::api::v1::{ConditionStatus, ConditionType, Reason};
 use crate::resolve::{Missing, Reference};
@@ -15,9 +15,18 @@ pub enum Wanted<'a> {
         /// What it refers to.
         found: Found<'a>,
     },
-    /// It is not.
+    /// It is valid, but no listener leads to it.
+    Detached {
+        /// Its generation.
+        generation: u64,
+        /// What it refers to.
+        found: Found<'a>,
+        /// Which of its `parentRefs` or `hostnames` does not fit, and what there is.
+        message: &'a str,
+    },
+    /// It is not valid.
     Invalid {
-        /// `Invalid`, `UnsupportedValue` or `NoMatchingParent`; `InternalError`: nobody knows, for a step has failed.
+        /// `Invalid` or `UnsupportedValue`; `InternalError`: nobody knows, for a step has failed.
         reason: Reason,
         /// Every error, one a line.
         message: &'a str,
@@ -40,6 +49,8 @@ pub struct Serving<'a> {
     pub generation: u64,
     /// What it refers to.
     pub found: Found<'a>,
+    /// Whether a listener leads to it; always so of a Gateway.
+    pub attached: bool,
 }
 
 /// What to serve.
@@ -85,8 +96,10 @@ pub fn step(wanted: Wanted<'_>, serving: Option<Serving<'_>>) -> Decision {
     match wanted {
         Wanted::Invalid { reason: Reason::InternalError, message } => failed(message, serving),
         Wanted::Invalid { reason, message } => invalid(reason, message, serving),
+        Wanted::Detached { generation, found, message } => detached(generation, found, message, serving),
         Wanted::Valid { generation, found } => match serving {
-            Some(serving) if serving.generation != generation => match first_loss(found, serving.found) {
+            // What no listener leads to works for nobody: nothing can make it worse.
+            Some(serving) if serving.generation != generation && serving.attached => match first_loss(found, serving.found) {
                 Some(loss) => held(generation, found, serving, loss),
                 None => served(generation, found),
             },
@@ -107,31 +120,60 @@ fn served(generation: u64, found: Found<'_>) -> Decision {
 }
 
 fn held(generation: u64, found: Found<'_>, serving: Serving<'_>, loss: &Missing) -> Decision {
-    let kept = serving.generation;
-    let message = format!("generation {kept} is served; generation {generation} waits: {}", loss.message);
+    let message = format!("{}; generation {generation} waits: {}", kept(serving), loss.message);
     decide(Serve::Kept, accepted(), resolved(found), refusal(ConditionType::Programmed, Reason::LastKnownGood, message), found)
+}
+
+/// Without a listener nothing is claimed, and an update waits for one. What is served already stays, for the day that one leads to it again.
+fn detached(generation: u64, found: Found<'_>, message: &str, serving: Option<Serving<'_>>) -> Decision {
+    let reason = Reason::NoMatchingParent;
+    let accepted = refusal(ConditionType::Accepted, reason, message.to_owned());
+    let (serve, reason, message) = match serving {
+        None => (Serve::Nothing, reason, "nothing is served: no listener leads to it".to_owned()),
+        Some(serving) if serving.generation == generation => {
+            (Serve::Wanted, reason, format!("generation {generation} is kept, but no listener leads to it"))
+        }
+        Some(serving) => {
+            let why = format!("generation {generation} waits: no listener leads to it");
+            (Serve::Kept, kept_reason(serving), format!("{}; {why}", kept(serving)))
+        }
+    };
+    decide(serve, accepted, resolved(found), refusal(ConditionType::Programmed, reason, message), found)
+}
+
+fn kept_reason(serving: Serving<'_>) -> Reason {
+    if serving.attached { Reason::LastKnownGood } else { Reason::NoMatchingParent }
+}
+
+fn kept(Serving { generation, attached, .. }: Serving<'_>) -> String {
+    if attached {
+        format!("generation {generation} is served")
+    } else {
+        format!("generation {generation} is kept, but no listener leads to it")
+    }
 }
 
 fn invalid(reason: Reason, message: &str, serving: Option<Serving<'_>>) -> Decision {
     let accepted = refusal(ConditionType::Accepted, reason, message.to_owned());
-    let Some(Serving { generation, found }) = serving else {
+    let Some(serving) = serving else {
         let programmed = refusal(ConditionType::Programmed, reason, "nothing is served: there never was a valid generation".to_owned());
         return decide(Serve::Nothing, accepted, nothing_to_resolve(), programmed, NOTHING);
     };
-    let message = format!("generation {generation} is served; the manifest as it is now is not valid");
-    decide(Serve::Kept, accepted, resolved(found), refusal(ConditionType::Programmed, Reason::LastKnownGood, message), found)
+    let message = format!("{}; the manifest as it is now is not valid", kept(serving));
+    let programmed = refusal(ConditionType::Programmed, kept_reason(serving), message);
+    decide(Serve::Kept, accepted, resolved(serving.found), programmed, serving.found)
 }
 
 /// A fault of ours says nothing about the manifest, and takes nothing away.
 fn failed(message: &str, serving: Option<Serving<'_>>) -> Decision {
     let accepted = unknown(ConditionType::Accepted, Reason::InternalError, message.to_owned());
     let programmed = |what: String| refusal(ConditionType::Programmed, Reason::InternalError, what);
-    let Some(Serving { generation, found }) = serving else {
+    let Some(serving) = serving else {
         let programmed = programmed(format!("nothing is served: {message}"));
         return decide(Serve::Nothing, accepted, nothing_to_resolve(), programmed, NOTHING);
     };
-    let programmed = programmed(format!("generation {generation} is served on: {message}"));
-    decide(Serve::Kept, accepted, resolved(found), programmed, found)
+    let programmed = programmed(format!("{}: {message}", kept(serving)));
+    decide(Serve::Kept, accepted, resolved(serving.found), programmed, serving.found)
 }
 
 fn nothing_to_resolve() -> Claim {
@@ -172,109 +214,13 @@ fn claim(type_: ConditionType, reason: Reason, message: String) -> Claim {
     Claim { type_, status: ConditionStatus::True, reason, message }
 }
 
-fn unknown(type_: ConditionType, reason: Reason, message: String) -> Claim {
-    Claim { type_, status: ConditionStatus::Unknown, reason, message }
-}
-
 fn refusal(type_: ConditionType, reason: Reason, message: String) -> Claim {
     Claim { type_, status: ConditionStatus::False, reason, message }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn missing(names: &[&str]) -> Vec<Missing> {
-        let one = |name: &&str| Missing {
-            reference: Reference::Backend(name.parse().unwrap()),
-            reason: Reason::SocketNotFound,
-            message: format!("backend `{name}` is away"),
-        };
-        names.iter().map(one).collect()
-    }
-
-    fn found(missing: &[Missing]) -> Found<'_> {
-        Found { missing, references: 2 }
-    }
-
-    fn reason(decision: &Decision, type_: ConditionType) -> Option<Reason> {
-        decision.claims.iter().find(|claim| claim.type_ == type_).map(|claim| claim.reason)
-    }
-
-    #[test]
-    fn a_first_generation_is_served_at_once_even_if_its_backends_are_missing() {
-        let away = missing(&["php"]);
-        let decision = step(Wanted::Valid { generation: 1, found: found(&away) }, None);
-        assert_eq!(decision.serve, Serve::Wanted);
-        assert!(decision.look_again);
-        assert_eq!(reason(&decision, ConditionType::Ready), Some(Reason::SocketNotFound));
-        assert_eq!(reason(&decision, ConditionType::PartiallyResolved), Some(Reason::PartiallyResolved));
-    }
-
-    #[test]
-    fn an_update_that_lacks_what_works_now_waits() {
-        let away = missing(&["php"]);
-        let serving = Serving { generation: 1, found: found(&[]) };
-        let decision = step(Wanted::Valid { generation: 2, found: found(&away) }, Some(serving));
-        assert_eq!(decision.serve, Serve::Kept);
-        let programmed = decision.claims.iter().find(|claim| claim.type_ == ConditionType::Programmed).unwrap();
-        assert_eq!(programmed.reason, Reason::LastKnownGood);
-        assert!(programmed.message.contains("generation 1") && programmed.message.contains("generation 2"), "{}", programmed.message);
-    }
-
-    #[test]
-    fn an_update_that_lacks_only_what_is_lacking_already_is_served() {
-        let away = missing(&["php"]);
-        let serving = Serving { generation: 1, found: found(&away) };
-        assert_eq!(step(Wanted::Valid { generation: 2, found: found(&away) }, Some(serving)).serve, Serve::Wanted);
-    }
-
-    #[test]
-    fn a_served_generation_stays_when_its_backend_goes_away() {
-        let away = missing(&["php"]);
-        let serving = Serving { generation: 1, found: found(&away) };
-        let decision = step(Wanted::Valid { generation: 1, found: found(&away) }, Some(serving));
-        assert_eq!(decision.serve, Serve::Wanted);
-        assert_eq!(reason(&decision, ConditionType::Programmed), Some(Reason::Programmed));
-    }
-
-    #[test]
-    fn an_invalid_manifest_keeps_the_last_good_generation_or_claims_nothing() {
-        let wanted = Wanted::Invalid { reason: Reason::Invalid, message: "a.yaml:1:1: no" };
-        let kept = step(wanted, Some(Serving { generation: 3, found: found(&[]) }));
-        assert_eq!(kept.serve, Serve::Kept);
-        assert_eq!(reason(&kept, ConditionType::Ready), Some(Reason::Invalid));
-        assert_eq!(step(wanted, None).serve, Serve::Nothing);
-    }
-
-    #[test]
-    fn a_fault_of_ours_takes_nothing_away_and_does_not_blame_the_manifest() {
-        let wanted = Wanted::Invalid { reason: Reason::InternalError, message: "internal error: oh" };
-        let status = |decision: &Decision, type_| decision.claims.iter().find(|claim| claim.type_ == type_).unwrap().status;
-        for (serving, serve) in [(Some(Serving { generation: 3, found: found(&[]) }), Serve::Kept), (None, Serve::Nothing)] {
-            let decision = step(wanted, serving);
-            assert_eq!(decision.serve, serve);
-            assert_eq!(status(&decision, ConditionType::Accepted), ConditionStatus::Unknown);
-            for type_ in [ConditionType::Programmed, ConditionType::Ready] {
-                assert_eq!(status(&decision, type_), ConditionStatus::False);
-                assert_eq!(reason(&decision, type_), Some(Reason::InternalError));
-            }
-        }
-    }
-
-    #[test]
-    fn ready_is_true_when_all_three_are() {
-        let decision = step(Wanted::Valid { generation: 1, found: found(&[]) }, None);
-        assert!(decision.claims.iter().all(|claim| claim.status == ConditionStatus::True));
-        assert_eq!(decision.claims.len(), 4);
-    }
-
-    #[test]
-    fn what_everything_lacks_is_said_once() {
-        let mut away = missing(&["php", "web"]);
-        for missing in &mut away {
-            missing.message = "the container is away".to_owned();
-        }
-        assert_eq!(resolved(found(&away)).message, "the container is away");
-    }
+fn unknown(type_: ConditionType, reason: Reason, message: String) -> Claim {
+    Claim { type_, status: ConditionStatus::Unknown, reason, message }
 }
+
+#[cfg(test)]
+mod tests;

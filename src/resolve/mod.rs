@@ -40,13 +40,15 @@ pub struct Missing {
     pub message: String,
 }
 
-/// What an App refers to outside of its manifest.
+/// What an object refers to outside of its manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Reference {
     /// A backend, by name.
     Backend(SectionName),
     /// A document root.
     Root(ContainerPath),
+    /// Of a Gateway: the address and port of a listener, by its name.
+    Listener(SectionName),
 }
 
 impl ResolvedApp {

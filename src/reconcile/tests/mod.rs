@@ -20,7 +20,6 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::api::v1::{AppResource, ConditionStatus, ConditionType, Conditions, Event, Reason};
-use crate::listen::{self, Sharing};
 use crate::snapshot::{self, Reader, Snapshot};
 use crate::source::{FileContent, Listing, Relist};
 
@@ -118,9 +117,9 @@ impl House {
     fn reconciler(&self) -> (Reconciler, Reader) {
         let (publisher, reader) = snapshot::channel();
         let runtimes = Arc::new(Runtimes::new(Some(self.dir.path().join("lxc"))));
-        let bound = Arc::new(listen::bind(([127, 0, 0, 1], 0).into(), 1, Sharing::Alone).unwrap());
+        let listening = Listening { address: ([127, 0, 0, 1], 0).into(), threads: 1 };
         let starts = Starts::new(Some(self.dir.path().join("lxc")));
-        (Reconciler::new(runtimes, Watcher::new(), starts, self.store(), publisher, bound, self.allow_empty), reader)
+        (Reconciler::new(runtimes, Watcher::new(), starts, self.store(), publisher, listening, self.allow_empty), reader)
     }
 
     /// Starts it, and gives it the first listing.
@@ -226,9 +225,10 @@ fn condition(object: &AppResource, type_: ConditionType) -> Option<(ConditionSta
 async fn settle(reconciler: &mut Reconciler) {
     let all = async {
         loop {
+            reconciler.listen();
             let entries = &mut reconciler.entries;
             reconciler.agenda.start(|name| entries.get_mut(name).map(Entry::job));
-            reconciler.board.publish(&reconciler.entries);
+            reconciler.board.publish(&reconciler.entries, &reconciler.gateways);
             if reconciler.agenda.is_idle() && reconciler.board.is_settled() {
                 return;
             }

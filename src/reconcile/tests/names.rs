@@ -75,7 +75,7 @@ async fn of_two_of_the_same_age_the_first_by_name_wins() {
         let text = rival(&house, name);
         house.write(&format!("{name}.yaml"), &text);
         let name = name.parse().unwrap();
-        house.store().save(&Record { first_seen: 1, ..first_record(&name, &format!("{name}.yaml")) }).unwrap();
+        house.store().save(&Record { first_seen: 1, ..first_record::<App>(&name, &format!("{name}.yaml")) }).unwrap();
     }
     house.start();
     house.app("b", |app| app.status.condition(ConditionType::Conflicted).is_some()).await;

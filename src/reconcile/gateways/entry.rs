@@ -1,0 +1,264 @@
+//! One Gateway over time: its identity, the newest valid generation, the served one with its listeners, and what was last said about it.
+//!
+//! In: what each listing says, ports. Out: listeners that are open, or why they are not; claims. Never: another Gateway, but for what
+//! older ones have taken.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::ports::{Ports, problem};
+use crate::api::v1::{Diagnostic, Gateway, Reason};
+use crate::names::{AppName, HostPattern};
+use crate::reconcile::backoff::Backoff;
+use crate::reconcile::desired::Desired;
+use crate::reconcile::refusal::Refusal;
+use crate::reconcile::step::{Claim, Decision, Found, Serve, Serving, Wanted, step};
+use crate::resolve::{Missing, Reference};
+use crate::route::Front;
+use crate::state::{Good, Record};
+
+/// Who has an address for a host.
+pub(super) type Taken = BTreeMap<(SocketAddr, Option<HostPattern>), Front>;
+
+/// One Gateway.
+#[derive(Debug)]
+pub(in crate::reconcile) struct Entry {
+    /// What is kept on disk.
+    pub(in crate::reconcile) record: Record<Gateway>,
+    /// The newest valid generation, with its base; its number is `record.generation`.
+    newest: Option<(Arc<Gateway>, PathBuf)>,
+    /// Set while the manifest is refused.
+    refusal: Option<Refusal>,
+    /// What is served.
+    pub(in crate::reconcile) served: Option<Served>,
+    /// What is said about it, without times.
+    pub(in crate::reconcile) claims: Vec<Claim>,
+    /// Addresses that can't be listened on, and why, until they are tried again.
+    failed: BTreeMap<SocketAddr, String>,
+    backoff: Backoff,
+    due: Option<Instant>,
+}
+
+/// A generation that is served.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::reconcile) struct Served {
+    pub(in crate::reconcile) generation: u64,
+    pub(in crate::reconcile) listeners: Vec<Listener>,
+    gateway: Arc<Gateway>,
+}
+
+/// A listener, as it was found.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::reconcile) struct Listener {
+    pub(in crate::reconcile) front: Front,
+    /// Why it does not listen; none: it does.
+    pub(in crate::reconcile) missing: Option<Missing>,
+}
+
+impl Entry {
+    pub(super) fn new(record: Record<Gateway>) -> Self {
+        Self {
+            record,
+            newest: None,
+            refusal: None,
+            served: None,
+            claims: Vec::new(),
+            failed: BTreeMap::new(),
+            backoff: Backoff::default(),
+            due: None,
+        }
+    }
+
+    /// A Gateway of an earlier run: its last good generation is what is served until its manifest has been read.
+    pub(super) fn restored(record: Record<Gateway>) -> Self {
+        let good = record.good.as_ref();
+        let served = good.map(|good| Served { generation: good.generation, listeners: Vec::new(), gateway: Arc::new(good.object.clone()) });
+        Self { served, ..Self::new(record) }
+    }
+
+    /// Takes what a listing says. Returns whether that is news.
+    pub(super) fn want(&mut self, desired: Desired<Gateway>, ports: &Ports) -> bool {
+        let moved = self.record.file != desired.file;
+        self.record.file = desired.file;
+        let gateway = match desired.object.and_then(|gateway| self.acceptable(gateway, desired.line, ports)) {
+            Err(refusal) => {
+                let news = self.refusal.as_ref() != Some(&refusal) || self.newest.is_some();
+                (self.newest, self.refusal) = (None, Some(refusal));
+                return news || moved;
+            }
+            Ok(gateway) => gateway,
+        };
+        if self.newest.as_ref().is_some_and(|(newest, base)| Arc::ptr_eq(newest, &gateway) && *base == desired.base) {
+            return moved;
+        }
+        if self.record.spec() != Some(&gateway.spec) {
+            self.record.generation += 1;
+            self.record.newer = Some(gateway.spec.clone());
+        }
+        (self.newest, self.refusal) = (Some((gateway, desired.base)), None);
+        self.hurry();
+        true
+    }
+
+    /// Valid means: every listener has an address.
+    fn acceptable(&self, gateway: Arc<Gateway>, line: u64, ports: &Ports) -> Result<Arc<Gateway>, Refusal> {
+        match gateway.spec.listeners.iter().position(|listener| ports.address(listener).is_none()) {
+            None => Ok(gateway),
+            Some(index) => {
+                let field = format!("spec.listeners[{index}].address");
+                Err(Refusal::one(Reason::Invalid, (&self.record.file, line), &field, "is not an address".to_owned()))
+            }
+        }
+    }
+
+    /// When a port that could not be listened on is tried again.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Binds what is wanted, decides, opens what is served, and takes it. Returns whether something about it has changed.
+    pub(super) fn look(&mut self, now: Instant, ports: &mut Ports, taken: &mut Taken) -> bool {
+        if self.due.is_some_and(|due| due <= now) {
+            self.failed.clear();
+            self.due = None;
+        }
+        let before = (self.served.clone(), std::mem::take(&mut self.claims));
+        // Ends: each turn but the last adds an address that is not tried again here.
+        while let Err((address, why)) = self.decide_and_open(ports, taken) {
+            self.failed.insert(address, why);
+        }
+        for listener in self.listeners().iter().filter(|listener| listener.is_accepted()) {
+            taken.insert(claim(&listener.front), listener.front.clone());
+        }
+        if self.failed.is_empty() {
+            self.hurry();
+        } else if self.due.is_none() {
+            self.due = Some(now + self.backoff.wait());
+        }
+        before.0 != self.served || before.1 != self.claims
+    }
+
+    /// Serves what the step says.
+    ///
+    /// # Errors
+    /// The address that could be bound but not opened, and why.
+    fn decide_and_open(&mut self, ports: &mut Ports, taken: &Taken) -> Result<(), (SocketAddr, String)> {
+        let mut look = |gateway: &Gateway| look(&self.record.name, gateway, ports, taken, &mut self.failed);
+        let newest = self.newest.as_ref().map(|(gateway, _)| look(gateway));
+        let older = self.served.as_ref().filter(|served| newest.is_none() || served.generation != self.record.generation);
+        let older = older.map(|served| look(&served.gateway));
+        let decision = self.decide(newest.as_deref(), older.as_deref());
+        let listeners = if decision.serve == Serve::Wanted { newest } else { older }.unwrap_or_default();
+        for Listener { front, .. } in listeners.iter().filter(|listener| listener.missing.is_none()) {
+            ports.open(front.socket).map_err(|error| (front.socket, problem(front.socket, &error)))?;
+        }
+        if decision.serve == Serve::Wanted {
+            self.promote();
+        }
+        if let Some(served) = &mut self.served {
+            served.listeners = listeners;
+        }
+        self.claims = decision.claims;
+        Ok(())
+    }
+
+    fn decide(&self, newest: Option<&[Listener]>, older: Option<&[Listener]>) -> Decision {
+        let [newest_missing, older_missing] = [newest, older].map(|listeners| missing(listeners.unwrap_or_default()));
+        let [newest_found, older_found] = [(newest, &newest_missing), (older, &older_missing)]
+            .map(|(listeners, missing)| Found { missing, references: listeners.map_or(0, <[_]>::len) });
+        let serving = self.served.as_ref().map(|served| Serving { generation: served.generation, found: older_found, attached: true });
+        let refused = self.refusal.as_ref().map(|refusal| (refusal.reason, refusal.message()));
+        let wanted = match (newest, &refused) {
+            (Some(_), _) => Wanted::Valid { generation: self.record.generation, found: newest_found },
+            (None, Some((reason, message))) => Wanted::Invalid { reason: *reason, message },
+            (None, None) => Wanted::Invalid { reason: Reason::Pending, message: "its manifest has not been read yet" },
+        };
+        step(wanted, serving)
+    }
+
+    /// Serves the newest generation from now on.
+    fn promote(&mut self) {
+        let Some((gateway, base)) = &self.newest else { return };
+        let generation = self.record.generation;
+        let same = self.served.as_ref().is_some_and(|served| served.generation == generation && Arc::ptr_eq(&served.gateway, gateway));
+        if !same {
+            self.served = Some(Served { generation, listeners: Vec::new(), gateway: gateway.clone() });
+            self.record.good = Some(Good { generation, base: base.clone(), object: (**gateway).clone() });
+            self.record.newer = None;
+        }
+    }
+
+    /// The listeners of what is served.
+    pub(in crate::reconcile) fn listeners(&self) -> &[Listener] {
+        self.served.as_ref().map_or(&[], |served| &served.listeners)
+    }
+
+    /// The newest valid Gateway, for showing it.
+    pub(in crate::reconcile) fn shown(&self) -> Option<&Gateway> {
+        let served = self.served.as_ref().map(|served| &*served.gateway);
+        self.newest.as_ref().map(|(newest, _)| &**newest).or(served)
+    }
+
+    /// Everything that is wrong with the manifest as it is now.
+    pub(in crate::reconcile) fn errors(&self) -> &[Diagnostic] {
+        self.refusal.as_ref().map_or(&[], |refusal| &refusal.errors)
+    }
+
+    fn hurry(&mut self) {
+        self.failed.clear();
+        self.backoff.reset();
+        self.due = None;
+    }
+}
+
+impl Listener {
+    /// Whether no other listener has its address for its host.
+    pub(in crate::reconcile) fn is_accepted(&self) -> bool {
+        self.missing.as_ref().is_none_or(|missing| missing.reason != Reason::ListenerConflict)
+    }
+}
+
+/// Binds the listeners of a generation.
+fn look(name: &AppName, gateway: &Gateway, ports: &mut Ports, taken: &Taken, failed: &mut BTreeMap<SocketAddr, String>) -> Vec<Listener> {
+    let mut own = Taken::new();
+    let mut found = Vec::new();
+    for listener in &gateway.spec.listeners {
+        let Some(socket) = ports.address(listener) else { continue };
+        let front = Front { name: Some((name.clone(), listener.name.clone())), socket, hostname: listener.hostname.clone() };
+        let missing = |reason, message| Missing { reference: Reference::Listener(listener.name.clone()), reason, message };
+        let missing = match taken.get(&claim(&front)).or(own.get(&claim(&front))) {
+            Some(other) => Some(missing(Reason::ListenerConflict, conflict(&front, other))),
+            None => unavailable(socket, ports, failed).map(|why| missing(Reason::PortUnavailable, why)),
+        };
+        own.entry(claim(&front)).or_insert_with(|| front.clone());
+        found.push(Listener { front, missing });
+    }
+    found
+}
+
+/// Why an address can't be bound; one that could not be is not tried again before its time.
+fn unavailable(address: SocketAddr, ports: &mut Ports, failed: &mut BTreeMap<SocketAddr, String>) -> Option<String> {
+    if let Some(why) = failed.get(&address) {
+        return Some(why.clone());
+    }
+    let why = problem(address, &ports.bind(address).err()?);
+    failed.insert(address, why.clone());
+    Some(why)
+}
+
+fn claim(front: &Front) -> (SocketAddr, Option<HostPattern>) {
+    (front.socket, front.hostname.clone())
+}
+
+fn conflict(front: &Front, other: &Front) -> String {
+    let host = front.hostname.as_ref().map_or_else(|| "any host".to_owned(), |host| format!("`{host}`"));
+    format!("listener `{front}`: the older `{other}` is for {host} on {} already", front.socket)
+}
+
+fn missing(listeners: &[Listener]) -> Vec<Missing> {
+    listeners.iter().filter_map(|listener| listener.missing.clone()).collect()
+}

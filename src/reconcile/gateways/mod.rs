@@ -1,0 +1,168 @@
+//! Gateways, and what there is without one -> listeners that are open.
+//!
+//! In: what each listing says of Gateways, `--listen`. Out: the listeners that Apps attach to, the sockets behind them, and which Gateways
+//! have something new to say. Never: an App; a wait: binding a port is done at once.
+//!
+//! One look decides on all Gateways, the oldest first: who is older keeps an address and host. `entry` is one Gateway, `ports` holds what
+//! is bound, `command_line` is the listener that is there while no Gateway has one.
+
+mod command_line;
+mod entry;
+mod ports;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::desired::Desired;
+use super::parents::Parents;
+use crate::api::v1::Gateway;
+use crate::listen::Sockets;
+use crate::names::AppName;
+use crate::route::Front;
+use crate::state::Record;
+use command_line::CommandLine;
+use entry::Taken;
+pub(super) use entry::{Entry, Listener};
+use ports::Ports;
+
+/// Where the daemon listens while no Gateway says so, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listening {
+    /// `--listen`.
+    pub address: SocketAddr,
+    /// Serving threads: each listener has a socket for each of them.
+    pub threads: usize,
+}
+
+/// Every Gateway.
+#[derive(Debug)]
+pub(super) struct Gateways {
+    entries: BTreeMap<AppName, Entry>,
+    ports: Ports,
+    command_line: CommandLine,
+    parents: Parents,
+    sockets: Sockets,
+    /// Gateways that have something new to say.
+    changed: BTreeSet<AppName>,
+    /// A listing has said something new.
+    news: bool,
+}
+
+/// What a look has changed.
+#[derive(Debug)]
+pub(super) struct Change {
+    /// Gateways that have something new to say.
+    pub(super) gateways: BTreeSet<AppName>,
+    /// The listeners are others, or open ones are.
+    pub(super) listeners: bool,
+}
+
+impl Gateways {
+    /// Gateways as earlier runs have kept them; nothing is bound yet.
+    pub(super) fn new(listen: Listening, records: Vec<Record<Gateway>>) -> Self {
+        Self {
+            entries: records.into_iter().map(|record| (record.name.clone(), Entry::restored(record))).collect(),
+            ports: Ports::new(listen.threads),
+            command_line: CommandLine::new(listen.address),
+            parents: Parents::default(),
+            sockets: Sockets::default(),
+            changed: BTreeSet::new(),
+            news: true,
+        }
+    }
+
+    /// One of them.
+    pub(super) fn entry(&self, name: &AppName) -> Option<&Entry> {
+        self.entries.get(name)
+    }
+
+    /// The file that each came from last.
+    pub(super) fn owners(&self) -> BTreeMap<AppName, String> {
+        self.entries.iter().map(|(name, entry)| (name.clone(), entry.record.file.clone())).collect()
+    }
+
+    /// What Apps may attach to.
+    pub(super) fn parents(&self) -> &Parents {
+        &self.parents
+    }
+
+    /// Everything that clients can connect to.
+    pub(super) fn sockets(&self) -> &Sockets {
+        &self.sockets
+    }
+
+    /// Takes what a listing says. `first`: the identity of a Gateway that is new, from its name and file.
+    pub(super) fn list(
+        &mut self,
+        objects: BTreeMap<AppName, Desired<Gateway>>,
+        gone: Vec<AppName>,
+        first: impl Fn(&AppName, &str) -> Record<Gateway>,
+    ) {
+        for name in gone {
+            if self.entries.remove(&name).is_some() {
+                self.changed.insert(name);
+                self.news = true;
+            }
+        }
+        for (name, desired) in objects {
+            let entry = self.entries.entry(name.clone()).or_insert_with(|| Entry::new(first(&name, &desired.file)));
+            if entry.want(desired, &self.ports) {
+                self.changed.insert(name);
+                self.news = true;
+            }
+        }
+    }
+
+    /// When something that could not be listened on is tried again.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.entries.values().filter_map(Entry::due).chain(self.command_line.due()).min()
+    }
+
+    /// Opens and closes listeners, if there is reason to look. `None`: nothing has changed.
+    pub(super) fn look(&mut self, now: Instant) -> Option<Change> {
+        if !std::mem::take(&mut self.news) && self.next_due().is_none_or(|due| due > now) {
+            return None;
+        }
+        let fronts = self.look_at_each(now);
+        let gateways = self.entries.keys().cloned().collect();
+        let parents = Parents { fronts, gateways };
+        let sockets = self.ports.sockets();
+        let listeners = parents != self.parents || !same(&sockets, &self.sockets);
+        (self.parents, self.sockets) = (parents, sockets);
+        let gateways = std::mem::take(&mut self.changed);
+        (listeners || !gateways.is_empty()).then_some(Change { gateways, listeners })
+    }
+
+    fn look_at_each(&mut self, now: Instant) -> Vec<Front> {
+        let mut by_age: Vec<_> = self.entries.iter_mut().collect();
+        by_age.sort_by_key(|(name, entry)| (entry.record.first_seen, *name));
+        let mut taken = Taken::new();
+        let (mut fronts, mut wanted) = (Vec::new(), BTreeSet::new());
+        for (name, entry) in by_age {
+            if entry.look(now, &mut self.ports, &mut taken) {
+                self.changed.insert(name.clone());
+            }
+            let accepted = entry.listeners().iter().filter(|listener| listener.is_accepted());
+            fronts.extend(accepted.clone().map(|listener| listener.front.clone()));
+            wanted.extend(accepted.filter(|listener| listener.missing.is_none()).map(|listener| listener.front.socket));
+        }
+        if wanted.is_empty() {
+            let front = self.command_line.open(now, &mut self.ports);
+            wanted.insert(front.socket);
+            fronts.push(front);
+        } else {
+            self.command_line.rest();
+        }
+        self.ports.keep(&wanted);
+        fronts
+    }
+}
+
+fn same(one: &Sockets, other: &Sockets) -> bool {
+    one.len() == other.len() && one.iter().zip(&**other).all(|(one, other)| one.0 == other.0 && Arc::ptr_eq(one.1, other.1))
+}
