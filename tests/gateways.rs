@@ -58,7 +58,7 @@ fn wait_said(daemon: &Daemon, gateway: &str, condition: &str, reason: &str) -> S
         let log = daemon.log();
         let events = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let fields = |event: Value| if event["fields"].is_object() { event["fields"].clone() } else { event };
-        let last = events.map(fields).filter(|fields| fields["gateway"] == gateway && fields["condition"] == condition).last();
+        let last = events.map(fields).rfind(|fields| fields["gateway"] == gateway && fields["condition"] == condition);
         match last {
             Some(fields) if fields["reason"] == reason => Ok(fields["message"].as_str().unwrap_or_default().to_owned()),
             other => Err(format!("{condition} of {gateway} is {other:?}, not {reason}")),

@@ -57,3 +57,6 @@ impl Board {
 fn gateway(front: &Front) -> Option<AppName> {
     front.name.as_ref().map(|(gateway, _)| gateway.clone())
 }
+
+#[cfg(test)]
+mod tests;
