@@ -124,14 +124,14 @@ impl Look {
         Sight { listing: self.listing.clone(), news, again: settled.again }
     }
 
-    /// Events come for all that is there. A mount, and a file that is written through another of its names, give none.
+    /// Events come, and none is missing. A mount gives none, nor does a file that is written through a hard link elsewhere, or by mmap(2).
     fn quiet(&self) -> bool {
         let is_same = |seen: &Seen| read::stat(CWD, seen.real.as_os_str()).ok().map(|stat| Stamp::of(&stat)) == seen.stamp;
         self.watch.polling.is_none()
             && self.listing.problem.is_none()
             && self.identity == walk::identity(&self.root)
             && self.watch.stands()
-            && self.known.values().filter(|seen| seen.shared).all(is_same)
+            && self.known.values().all(is_same)
     }
 
     /// Walks until the watches are in place and nothing moved meanwhile.

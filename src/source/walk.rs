@@ -38,8 +38,6 @@ pub(super) struct Seen {
     pub stamp: Option<Stamp>,
     /// The stamp was too young to prove that nothing changes behind it.
     pub fresh: bool,
-    /// It has more than one name (hard links): a change through another one gives no event here.
-    pub shared: bool,
     /// Where it really is; events speak of this path.
     pub real: PathBuf,
     /// The links that lead to it, `(directory, name)`.
@@ -268,7 +266,6 @@ impl Walker<'_> {
         let data = place.data || chain.as_ref().is_some_and(|chain| self.found.way.through_data(&chain.entries));
         self.outside += usize::from(!data);
         let mut stamp = stat.as_ref().ok().map(Stamp::of);
-        let shared = stat.as_ref().is_ok_and(|stat| stat.st_nlink > 1);
         self.bytes = self.bytes.saturating_add(stamp.map_or(0, |stamp| stamp.size.min(read::MAX_FILE)));
         let unchanged = |known: &&Seen| !known.fresh && known.content.bytes.is_ok() && stamp.is_some() && known.stamp == stamp;
         let (content, hash) = if let Some(known) = known.filter(unchanged) {
@@ -295,7 +292,7 @@ impl Walker<'_> {
         };
         let (real, links) = chain.map_or_else(|| (place.real.join(name), Vec::new()), |chain| (chain.real, chain.entries));
         let fresh = stamp.is_some_and(|stamp| stamp.is_fresh(SystemTime::now()));
-        self.found.files.insert(relative, Seen { content, hash, stamp, fresh, shared, real, links });
+        self.found.files.insert(relative, Seen { content, hash, stamp, fresh, real, links });
     }
 }
 

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{JoinHandle, spawn};
 use std::time::Duration;
 
@@ -101,14 +100,7 @@ fn a_look_at_links_that_are_turned_at_full_speed_is_one_revision() {
         if data {
             config_map_links(&root);
         }
-        let done = std::sync::Arc::new(AtomicBool::new(false));
-        let flipping = {
-            let done = done.clone();
-            keep_on(move |number| {
-                turn(&link, Path::new(&format!("{prefix}{}", REVISIONS[number % 2])));
-                done.store(false, Ordering::Relaxed);
-            })
-        };
+        let flipping = keep_on(move |number| turn(&link, Path::new(&format!("{prefix}{}", REVISIONS[number % 2]))));
         let mut seen = BTreeSet::new();
         let mut looks = 0;
         while !flipping.is_finished() {

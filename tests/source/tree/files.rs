@@ -62,7 +62,7 @@ impl Tree {
             Way::HardLinkOfSibling | Way::MoveFile => self.give(&path, way),
             Way::WriteThroughHardLink => {
                 let outside = self.beside();
-                fs::hard_link(&path, &outside).unwrap();
+                fs::hard_link(path.canonicalize().unwrap(), &outside).unwrap();
                 self.pause();
                 fs::write(outside, text).unwrap();
             }
