@@ -82,16 +82,13 @@ impl Look {
         if errand == Errand::Glance && self.quiet() {
             return Sight { listing: self.listing.clone(), news: false, again: None };
         }
-        let found = self.walk(errand == Errand::Renew);
+        let mut found = self.walk(errand == Errand::Renew);
         let now = Instant::now();
-        let mut found = match found {
-            Ok(found) => {
-                self.torn = None;
-                found
-            }
-            Err(torn) if errand == Errand::AsIs || now >= *self.torn.get_or_insert(now) + PATIENCE => torn,
-            Err(_) => return Sight { listing: self.listing.clone(), news: false, again: Some(now + GRACE) },
-        };
+        if !found.torn {
+            self.torn = None;
+        } else if errand != Errand::AsIs && now < *self.torn.get_or_insert(now) + PATIENCE {
+            return Sight { listing: self.listing.clone(), news: false, again: Some(now + GRACE) };
+        }
         self.identity = found.root;
         let known = std::mem::take(&mut self.known);
         let hints = self.watch.hints.clone();
@@ -135,14 +132,13 @@ impl Look {
     }
 
     /// Walks until the watches are in place and nothing moved meanwhile.
-    fn walk(&mut self, renew: bool) -> Result<Walk, Walk> {
+    fn walk(&mut self, renew: bool) -> Walk {
         let mut attempt = 0;
         loop {
             self.watch.hints.begin(Instant::now());
             let moves = self.watch.hints.moves();
             let found = walk::walk(&self.root, &self.known);
-            let (Ok(seen) | Err(seen)) = &found;
-            let added = self.watch.sync(&seen.spots, renew && attempt == 0);
+            let added = self.watch.sync(&found.spots, renew && attempt == 0);
             attempt += 1;
             if attempt == WALKS || (!added && self.watch.hints.moves() == moves) {
                 return found;

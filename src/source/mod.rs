@@ -110,7 +110,7 @@ pub enum Problem {
 /// One look at a directory as it stands, without waiting for writers: what `validate` checks.
 #[must_use]
 pub fn list(root: &Path) -> Listing {
-    let found = walk::walk(root, &BTreeMap::new()).unwrap_or_else(|torn| torn);
+    let found = walk::walk(root, &BTreeMap::new());
     let revision = found.revision(&found.files).unwrap_or_default();
     let files = found.files.into_iter().map(|(name, seen)| (name, seen.content)).collect();
     Listing { revision, files, problem: found.problem, unread: found.unread, polling: None }

@@ -63,22 +63,23 @@ pub(super) struct Walk {
     pub root: Option<Id>,
     /// How the root is reached.
     pub way: Way,
-    /// Something that was listed was gone a moment later.
-    pub vanished: bool,
+    /// What the links led to was taken away under the walk: this is neither the old revision nor the new one.
+    pub torn: bool,
 }
 
-/// Walks the whole tree; again if the root is another one at the end, or a link was turned. `Err`: so it was each time, and what the link
-/// led to was taken away under the walk, so that this is neither the old revision nor the new one.
-pub(super) fn walk(root: &Path, known: &BTreeMap<String, Seen>) -> Result<Walk, Walk> {
+/// Walks the whole tree; again if the root is another one at the end, or a link was turned.
+pub(super) fn walk(root: &Path, known: &BTreeMap<String, Seen>) -> Walk {
     let mut walk = Walk::default();
     for _ in 0..ATTEMPTS {
         let mut links = Links::default();
         walk = walk_once(root, known, &mut links);
         if walk.root == identity(root) && links.stand() {
-            return Ok(walk);
+            // What is gone was deleted, and that is all.
+            walk.torn = false;
+            break;
         }
     }
-    if walk.vanished { Err(walk) } else { Ok(walk) }
+    walk
 }
 
 /// What a path leads to now; `None`: nothing.
@@ -244,7 +245,7 @@ impl Walker<'_> {
                 _ => self.enter(&fd, &inner),
             },
             // Gone since it was listed.
-            Err(Errno::NOENT | Errno::NOTDIR) => self.found.vanished = true,
+            Err(Errno::NOENT | Errno::NOTDIR) => self.found.torn = true,
             Err(error) => self.unread(&inner, std::io::Error::from(error).to_string()),
         }
     }
@@ -257,7 +258,7 @@ impl Walker<'_> {
         let broken = chain.as_ref().and_then(|chain| chain.broken);
         let stat = broken.map_or_else(|| read::stat(dir, entry), Err);
         // Gone since it was listed.
-        self.found.vanished |= broken.is_none() && matches!(stat, Err(Errno::NOENT));
+        self.found.torn |= broken.is_none() && matches!(stat, Err(Errno::NOENT));
         let stat = match stat {
             Err(Errno::NOENT) if chain.is_none() => return,
             Err(Errno::NOENT) => Err("is a link that leads nowhere".to_owned()),

@@ -98,12 +98,14 @@ fn more_events_than_are_queued_lose_no_change() {
     assert_eq!(lines(&daemon, "manifests are polled"), 1, "{}", daemon.log());
 }
 
+/// What it is called, how it is done, what the log says of it.
+type Loss<'a> = (&'a str, &'a dyn Fn(), &'a str);
+
 #[test]
 fn a_directory_that_is_lost_in_any_way_is_no_deletion_and_is_found_again() {
     let site = Site::new("hello");
     let mut daemon = start(&site, &[]);
     let (root, away) = (daemon.manifests(), daemon.scratch().join("away"));
-    type Loss<'a> = (&'a str, &'a dyn Fn(), &'a str);
     let losses: [Loss; 5] = [
         ("missing", &|| fs::rename(&root, &away).unwrap(), "does not exist"),
         ("a file", &|| fs::rename(&root, &away).and_then(|()| fs::write(&root, "")).unwrap(), "Not a directory"),
