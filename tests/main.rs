@@ -19,4 +19,5 @@ mod process;
 mod reference;
 mod replacements;
 mod samples;
+mod source;
 mod support;

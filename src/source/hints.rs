@@ -41,6 +41,8 @@ struct State {
     expected: HashMap<PathBuf, Names>,
     /// Watched directories that went away: notify drops their watches, and those below.
     dropped: BTreeSet<PathBuf>,
+    /// Events were lost: too many came at once, or reading them failed.
+    lost: bool,
 }
 
 impl Hints {
@@ -52,10 +54,14 @@ impl Hints {
             Ok(event) if event.need_rescan() => {
                 // Closes may have been lost with the rest.
                 state.writers.clear();
+                state.lost = true;
                 true
             }
             Ok(event) => state.note(&event, now),
-            Err(_) => true,
+            Err(_) => {
+                state.lost = true;
+                true
+            }
         };
         if counts {
             let first = state.times.map_or(now, |(first, _)| first);
@@ -97,6 +103,14 @@ impl Hints {
         let mut state = self.lock();
         state.expected = expected;
         std::mem::take(&mut state.dropped)
+    }
+
+    /// Whether events were lost. `renew`: all is set anew, so that this is over.
+    pub(super) fn lost(&self, renew: bool) -> bool {
+        let mut state = self.lock();
+        let lost = state.lost;
+        state.lost &= !renew;
+        lost && !renew
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -195,6 +209,8 @@ mod tests {
         hints.take(Ok(Event::new(EventKind::Other).set_flag(Flag::Rescan)));
         assert!(hints.times().is_some());
         assert_eq!(hints.writer(Path::new("/m/a.yaml")), Writer::Unknown);
+        assert!(hints.lost(false) && hints.lost(false), "until all is set anew");
+        assert!(!hints.lost(true) && !hints.lost(false));
     }
 
     #[test]

@@ -17,7 +17,7 @@ const SILENT_WRITER: Duration = Duration::from_secs(2);
 /// Between delete and create, or truncate and write, of one replacement.
 pub(super) const GRACE: Duration = Duration::from_millis(100);
 /// No file is held back for longer, whatever is done to it.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What events say of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,6 +10,7 @@ mod hold;
 mod links;
 mod look;
 mod read;
+mod revision;
 mod walk;
 mod watch;
 
@@ -54,10 +55,12 @@ impl Relist {
 /// All manifests of a source, as of one moment.
 #[derive(Debug, Clone, Default)]
 pub struct Listing {
+    /// What was read: the name that a link on the way to the directory gives it (git-sync: the commit; a ConfigMap: the target of `..data`),
+    /// else a hash over names and contents, the same wherever and whenever they are the same. While there is no reading the directory, that
+    /// of the last reading; empty if there was none.
+    pub revision: String,
     /// By path relative to the source, `/` between segments. Content that did not change is the same `Arc` as before.
     pub files: BTreeMap<String, Arc<FileContent>>,
-    /// What was read: where the directory's link leads (git-sync: the commit), else a hash over names and contents.
-    pub revision: String,
     /// Why this is not all. `files` then holds what was known before as well.
     pub problem: Option<Problem>,
     /// Subdirectories that were not read, by relative path, and why.
@@ -75,7 +78,8 @@ impl Listing {
 
     /// Whether the two say the same. Equal content has one `Arc`, so this is cheap.
     fn same(&self, other: &Self) -> bool {
-        self.problem == other.problem
+        self.revision == other.revision
+            && self.problem == other.problem
             && self.unread == other.unread
             && self.polling == other.polling
             && self.files.len() == other.files.len()
@@ -110,8 +114,9 @@ pub enum Problem {
 #[must_use]
 pub fn list(root: &Path) -> Listing {
     let found = walk::walk(root, &BTreeMap::new());
+    let revision = found.revision(&found.files).unwrap_or_default();
     let files = found.files.into_iter().map(|(name, seen)| (name, seen.content)).collect();
-    Listing { files, problem: found.problem, unread: found.unread, ..Listing::default() }
+    Listing { revision, files, problem: found.problem, unread: found.unread, polling: None }
 }
 
 /// Whether the file is in one of these directories, at any depth.

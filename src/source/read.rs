@@ -69,6 +69,7 @@ pub(super) fn stat(dir: BorrowedFd<'_>, name: &OsStr) -> rustix::io::Result<Stat
 /// Opens and reads an entry that looked like this a moment ago.
 pub(super) fn read(dir: BorrowedFd<'_>, name: &OsStr, stat: &Stat) -> Reading {
     let mut stamp = Stamp::of(stat);
+    // Before it is opened: opening alone can do something to a device.
     if let Some(problem) = unfit(stat) {
         return (Err(problem), stamp);
     }
@@ -91,8 +92,7 @@ pub(super) fn read(dir: BorrowedFd<'_>, name: &OsStr, stat: &Stat) -> Reading {
 fn unfit(stat: &Stat) -> Option<String> {
     let kind = match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => {
-            return (Stamp::of(stat).size > MAX_FILE)
-                .then(|| format!("is larger than {MAX_FILE} bytes, the most that a manifest may have"));
+            return (Stamp::of(stat).size > MAX_FILE).then(too_large);
         }
         FileType::Directory => "directory",
         FileType::Fifo => "FIFO",
@@ -101,6 +101,10 @@ fn unfit(stat: &Stat) -> Option<String> {
         FileType::Symlink | FileType::Unknown => "special file",
     };
     Some(format!("is a {kind}; expected a regular file"))
+}
+
+fn too_large() -> String {
+    format!("is larger than {MAX_FILE} bytes, the most that a manifest may have")
 }
 
 /// The sentence for an error of the system.
@@ -126,7 +130,10 @@ fn read_once(dir: BorrowedFd<'_>, name: &OsStr) -> io::Result<Once> {
     if let Some(problem) = unfit(&after) {
         return Ok(Err(problem));
     }
-    bytes.truncate(usize::try_from(MAX_FILE).unwrap_or(usize::MAX));
+    // Files of /proc have no size, and may have no end.
+    if bytes.len() as u64 > MAX_FILE {
+        return Ok(Err(too_large()));
+    }
     Ok(Ok((bytes.into(), Stamp::of(&before), Stamp::of(&after))))
 }
 

@@ -1,6 +1,7 @@
 //! A directory -> every manifest file in it, and the directories in which a change would matter.
 //!
-//! In: the root, and what was known before. Out: [`Walk`]. Never: a file that did not change read twice, an endless tree.
+//! In: the root, and what was known before. Out: [`Walk`]. Never: a file that did not change read twice, an endless tree, files of two
+//! revisions: what is below the root is opened through one descriptor, and a link is read once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -13,8 +14,10 @@ use std::time::SystemTime;
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, fstat, openat, statat};
 use rustix::io::Errno;
 
+use super::links::{Chain, Links};
 use super::read::{self, Id, Stamp};
-use super::{FileContent, Problem, links};
+use super::revision::{self, Way};
+use super::{FileContent, Problem};
 
 /// Subdirectories below the root that are entered, in a row.
 const MAX_DEPTH: usize = 8;
@@ -29,6 +32,8 @@ const ATTEMPTS: usize = 5;
 #[derive(Debug, Clone)]
 pub(super) struct Seen {
     pub content: Arc<FileContent>,
+    /// Its part in the revision.
+    pub hash: u64,
     /// `None`: a link that leads nowhere.
     pub stamp: Option<Stamp>,
     /// The stamp was too young to prove that nothing changes behind it.
@@ -56,14 +61,21 @@ pub(super) struct Walk {
     /// By real path.
     pub spots: BTreeMap<PathBuf, Spot>,
     pub root: Option<Id>,
+    /// How the root is reached.
+    pub way: Way,
+    /// What the links led to was taken away under the walk: this is neither the old revision nor the new one.
+    pub torn: bool,
 }
 
-/// Walks the whole tree; again if the root is another one at the end.
+/// Walks the whole tree; again if the root is another one at the end, or a link was turned.
 pub(super) fn walk(root: &Path, known: &BTreeMap<String, Seen>) -> Walk {
     let mut walk = Walk::default();
     for _ in 0..ATTEMPTS {
-        walk = walk_once(root, known);
-        if walk.root == identity(root) {
+        let mut links = Links::default();
+        walk = walk_once(root, known, &mut links);
+        if walk.root == identity(root) && links.stand() {
+            // What is gone was deleted, and that is all.
+            walk.torn = false;
             break;
         }
     }
@@ -82,16 +94,19 @@ fn is_manifest(name: &OsStr) -> bool {
     !name.starts_with(b".") && [&b".yaml"[..], b".yml", b".json"].iter().any(|end| name.len() > end.len() && name.ends_with(end))
 }
 
-fn walk_once(root: &Path, known: &BTreeMap<String, Seen>) -> Walk {
-    let chain = links::follow(root);
-    let mut walker = Walker { root, known, found: Walk::default(), entries: 0, bytes: 0, trail: Vec::new() };
-    walker.found.note(&chain.entries);
-    match open(CWD, root.as_os_str()) {
-        Ok(fd) => walker.enter(&fd, &Place { relative: String::new(), host: root.to_owned(), real: chain.real }),
+fn walk_once(root: &Path, known: &BTreeMap<String, Seen>, links: &mut Links) -> Walk {
+    let chain = links.follow(root);
+    let mut found = Walk { way: Way::to(&chain, links), ..Walk::default() };
+    found.note(&chain.entries);
+    let mut walker = Walker { root, known, links, found, entries: 0, bytes: 0, trail: Vec::new(), outside: 0 };
+    match chain.broken.map_or_else(|| open(CWD, chain.real.as_os_str()), Err) {
+        Ok(fd) => walker.enter(&fd, &Place { relative: String::new(), host: root.to_owned(), real: chain.real, data: false }),
         Err(Errno::NOENT) => walker.found.problem = Some(Problem::Missing(root.to_owned())),
         Err(error) => walker.found.problem = Some(Problem::Unreadable(root.to_owned(), std::io::Error::from(error).to_string())),
     }
-    walker.found
+    let Walker { mut found, links, outside: 0, .. } = walker else { return walker.found };
+    found.way.led_by_data(links);
+    found
 }
 
 fn open(dir: BorrowedFd<'_>, name: &OsStr) -> rustix::io::Result<OwnedFd> {
@@ -99,6 +114,14 @@ fn open(dir: BorrowedFd<'_>, name: &OsStr) -> rustix::io::Result<OwnedFd> {
 }
 
 impl Walk {
+    /// The revision, given the files that are shown of it; `None`: the directory was not read.
+    pub(super) fn revision(&self, files: &BTreeMap<String, Seen>) -> Option<String> {
+        match self.problem {
+            Some(Problem::Missing(_) | Problem::Unreadable(..)) => None,
+            Some(Problem::TooMany(..)) | None => Some(self.way.revision.clone().unwrap_or_else(|| revision::of_content(files))),
+        }
+    }
+
     /// Adds entries whose replacement matters, outside of the tree or in it.
     fn note(&mut self, entries: &[(PathBuf, OsString)]) {
         for (dir, name) in entries {
@@ -119,16 +142,21 @@ struct Place {
     relative: String,
     host: PathBuf,
     real: PathBuf,
+    /// Reached through the link of a ConfigMap.
+    data: bool,
 }
 
 struct Walker<'a> {
     root: &'a Path,
     known: &'a BTreeMap<String, Seen>,
+    links: &'a mut Links,
     found: Walk,
     entries: usize,
     bytes: u64,
     /// The directories that we are in: one that comes again is a loop of links.
     trail: Vec<Id>,
+    /// Files that are not reached through the link of a ConfigMap.
+    outside: usize,
 }
 
 impl Walker<'_> {
@@ -143,8 +171,8 @@ impl Walker<'_> {
         for (name, kind) in names {
             match kind {
                 FileType::Directory => self.subdirectory(fd.as_fd(), &name, place, None),
-                FileType::Symlink => self.link(fd.as_fd(), &name, place),
-                _ if is_manifest(&name) => self.file(fd.as_fd(), &name, place, false),
+                FileType::Symlink => self.link(&name, place),
+                _ if is_manifest(&name) => self.file(fd.as_fd(), &name, place, None),
                 _ => {}
             }
         }
@@ -186,77 +214,86 @@ impl Walker<'_> {
     }
 
     /// A link to a directory, to a file, or to nothing yet.
-    fn link(&mut self, dir: BorrowedFd<'_>, name: &OsStr, place: &Place) {
-        match read::stat(dir, name).map(|stat| FileType::from_raw_mode(stat.st_mode)) {
-            Ok(FileType::Directory) => {
-                let chain = links::follow(&place.real.join(name));
-                self.found.note(&chain.entries);
-                self.subdirectory(dir, name, place, Some(chain.real));
-            }
-            _ if is_manifest(name) => self.file(dir, name, place, true),
-            Ok(_) => {}
-            // It may become a directory.
-            Err(_) => self.found.note(&links::follow(&place.real.join(name)).entries),
+    fn link(&mut self, name: &OsStr, place: &Place) {
+        let chain = self.links.follow(&place.real.join(name));
+        self.found.note(&chain.entries);
+        let kind = chain.broken.map_or_else(|| read::stat(CWD, chain.real.as_os_str()), Err);
+        match kind.map(|stat| FileType::from_raw_mode(stat.st_mode)) {
+            Ok(FileType::Directory) => self.subdirectory(CWD, name, place, Some(chain)),
+            _ if is_manifest(name) => self.file(CWD, name, place, Some(chain)),
+            // What leads nowhere may become a directory; it is noted.
+            _ => {}
         }
     }
 
-    fn subdirectory(&mut self, dir: BorrowedFd<'_>, name: &OsStr, place: &Place, real: Option<PathBuf>) {
+    /// `chain`: where the link leads that it is; else it is in `dir`.
+    fn subdirectory(&mut self, dir: BorrowedFd<'_>, name: &OsStr, place: &Place, chain: Option<Chain>) {
+        let data = place.data || chain.as_ref().is_some_and(|chain| self.found.way.through_data(&chain.entries));
+        let opened = open(dir, chain.as_ref().map_or(name, |chain| chain.real.as_os_str()));
         let inner = Place {
             relative: format!("{}{}/", place.relative, name.to_string_lossy()),
             host: place.host.join(name),
-            real: real.unwrap_or_else(|| place.real.join(name)),
+            real: chain.map_or_else(|| place.real.join(name), |chain| chain.real),
+            data,
         };
         if self.trail.len() > MAX_DEPTH {
             return self.unread(&inner, format!("is more than {MAX_DEPTH} directories deep"));
         }
-        match open(dir, name) {
+        match opened {
             Ok(fd) => match fstat(&fd).map(|stat| Id::of(&stat)) {
                 Ok(id) if self.trail.contains(&id) => {}
                 _ => self.enter(&fd, &inner),
             },
             // Gone since it was listed.
-            Err(Errno::NOENT | Errno::NOTDIR) => {}
+            Err(Errno::NOENT | Errno::NOTDIR) => self.found.torn = true,
             Err(error) => self.unread(&inner, std::io::Error::from(error).to_string()),
         }
     }
 
-    fn file(&mut self, dir: BorrowedFd<'_>, name: &OsStr, place: &Place, linked: bool) {
+    /// `chain`: where the link leads that it is; else it is in `dir`.
+    fn file(&mut self, dir: BorrowedFd<'_>, name: &OsStr, place: &Place, chain: Option<Chain>) {
         let relative = format!("{}{}", place.relative, name.to_string_lossy());
         let known = self.known.get(&relative);
-        let stat = match read::stat(dir, name) {
-            Ok(stat) => Ok(stat),
-            // Gone since it was listed.
-            Err(Errno::NOENT) if !linked => return,
+        let entry = chain.as_ref().map_or(name, |chain| chain.real.as_os_str());
+        let broken = chain.as_ref().and_then(|chain| chain.broken);
+        let stat = broken.map_or_else(|| read::stat(dir, entry), Err);
+        // Gone since it was listed.
+        self.found.torn |= broken.is_none() && matches!(stat, Err(Errno::NOENT));
+        let stat = match stat {
+            Err(Errno::NOENT) if chain.is_none() => return,
             Err(Errno::NOENT) => Err("is a link that leads nowhere".to_owned()),
-            Err(error) => Err(read::unreadable(error)),
+            stat => stat.map_err(read::unreadable),
         };
-        let stamp = stat.as_ref().ok().map(Stamp::of);
+        let data = place.data || chain.as_ref().is_some_and(|chain| self.found.way.through_data(&chain.entries));
+        self.outside += usize::from(!data);
+        let mut stamp = stat.as_ref().ok().map(Stamp::of);
         self.bytes = self.bytes.saturating_add(stamp.map_or(0, |stamp| stamp.size.min(read::MAX_FILE)));
-        if let Some(known) = known.filter(|known| !known.fresh && known.content.bytes.is_ok() && known.stamp == stamp && stamp.is_some()) {
-            let known = known.clone();
-            self.found.note(&known.links);
-            self.found.files.insert(relative, known);
-            return;
-        }
-        let (bytes, stamp) = match stat {
-            Err(why) => (Err(why), None),
-            Ok(_) if name.to_str().is_none() => (Err("has a name that is not UTF-8".to_owned()), stamp),
-            Ok(_) if self.bytes > MAX_BYTES => (Err(format!("is not read: all files together are larger than {MAX_BYTES} bytes")), stamp),
-            Ok(stat) => {
-                let (bytes, stamp) = read::read(dir, name, &stat);
-                (bytes, Some(stamp))
+        let unchanged = |known: &&Seen| !known.fresh && known.content.bytes.is_ok() && stamp.is_some() && known.stamp == stamp;
+        let (content, hash) = if let Some(known) = known.filter(unchanged) {
+            (known.content.clone(), known.hash)
+        } else {
+            let bytes = match stat {
+                Err(why) => Err(why),
+                Ok(_) if name.to_str().is_none() => Err("has a name that is not UTF-8".to_owned()),
+                Ok(_) if self.bytes > MAX_BYTES => Err(format!("is not read: all files together are larger than {MAX_BYTES} bytes")),
+                Ok(stat) => {
+                    let (bytes, read) = read::read(dir, entry, &stat);
+                    stamp = Some(read);
+                    bytes
+                }
+            };
+            let content = FileContent { bytes, path: place.host.join(name) };
+            match known {
+                Some(known) if *known.content == content => (known.content.clone(), known.hash),
+                _ => {
+                    let hash = revision::hash(&content);
+                    (Arc::new(content), hash)
+                }
             }
         };
-        let chain = linked.then(|| links::follow(&place.real.join(name)));
         let (real, links) = chain.map_or_else(|| (place.real.join(name), Vec::new()), |chain| (chain.real, chain.entries));
-        self.found.note(&links);
-        let content = FileContent { bytes, path: place.host.join(name) };
-        let content = match known {
-            Some(known) if *known.content == content => known.content.clone(),
-            _ => Arc::new(content),
-        };
         let fresh = stamp.is_some_and(|stamp| stamp.is_fresh(SystemTime::now()));
-        self.found.files.insert(relative, Seen { content, stamp, fresh, real, links });
+        self.found.files.insert(relative, Seen { content, hash, stamp, fresh, real, links });
     }
 }
 

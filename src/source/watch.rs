@@ -8,10 +8,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use notify::{ErrorKind, RecommendedWatcher, RecursiveMode, Watcher};
+use rustix::io::Errno;
 
 use super::hints::Hints;
 use super::read::Id;
-use super::walk::Spot;
+use super::walk::{self, Spot};
+
+/// The reason after an overflow, until all watches are set anew.
+const LOST: &str = "events were lost: more came at once than are queued (sysctl fs.inotify.max_queued_events)";
 
 /// The watches that are set. Each directory has its own: notify's recursive ones miss links and what is moved in.
 #[derive(Debug)]
@@ -51,7 +55,7 @@ impl Watch {
         let hints = self.hints.clone();
         match notify::recommended_watcher(move |event| hints.take(event)) {
             Ok(watcher) => self.watcher = Some(watcher),
-            Err(error) => self.fall_back(Some(format!("cannot watch: {error}"))),
+            Err(error) => self.fall_back(Some(why(&error))),
         }
     }
 
@@ -61,6 +65,7 @@ impl Watch {
         if renew && self.watcher.is_none() && self.polling.is_some() {
             self.start();
         }
+        let lost_events = self.hints.lost(renew);
         let dropped = self.hints.expect(spots.iter().map(|(path, spot)| (path.clone(), spot.names.clone())).collect());
         let Some(watcher) = &mut self.watcher else { return false };
         let lost = |path: &Path| dropped.iter().any(|dropped| path.starts_with(dropped));
@@ -92,15 +97,20 @@ impl Watch {
                 Err(error) if matches!(error.kind, ErrorKind::PathNotFound) => added = true,
                 Err(error) => {
                     let limit = matches!(error.kind, ErrorKind::MaxFilesWatch);
-                    failed = Some(format!("cannot watch: {error}"));
+                    failed = Some(why(&error));
                     if limit {
                         break;
                     }
                 }
             }
         }
-        self.fall_back(failed);
+        self.fall_back(failed.or_else(|| lost_events.then(|| LOST.to_owned())));
         added
+    }
+
+    /// Every watch is still on what is at its path: a mount that came or went takes its place without an event.
+    pub(super) fn stands(&self) -> bool {
+        self.set.iter().all(|(path, id)| walk::identity(path) == Some(*id))
     }
 
     /// Says once that events are missing, and once that they are back.
@@ -111,5 +121,16 @@ impl Watch {
             _ => {}
         }
         self.polling = why;
+    }
+}
+
+/// What can't be watched, and the limit to raise if it is one.
+fn why(error: &notify::Error) -> String {
+    match &error.kind {
+        ErrorKind::MaxFilesWatch => "cannot watch: the limit of inotify watches is reached (sysctl fs.inotify.max_user_watches)".to_owned(),
+        ErrorKind::Io(io) if io.raw_os_error() == Some(Errno::MFILE.raw_os_error()) => {
+            "cannot watch: the limit of inotify instances, or of open files, is reached (sysctl fs.inotify.max_user_instances)".to_owned()
+        }
+        _ => format!("cannot watch: {error}"),
     }
 }

@@ -37,6 +37,7 @@ pub struct Builder {
     args: Vec<OsString>,
     envs: Vec<(OsString, OsString)>,
     netns: Option<Arc<Netns>>,
+    within: Vec<String>,
     listen: Option<String>,
 }
 
@@ -82,6 +83,13 @@ impl Builder {
     #[must_use]
     pub fn inside(mut self, netns: Arc<Netns>) -> Self {
         self.netns = Some(netns);
+        self
+    }
+
+    /// Runs it by a program that ends in running its arguments: one that makes other namespaces first.
+    #[must_use]
+    pub fn within(mut self, program: &[&str]) -> Self {
+        self.within = program.iter().map(|&word| word.to_owned()).collect();
         self
     }
 
@@ -262,8 +270,9 @@ impl Daemon {
         let _ = fs::remove_file(&notify);
         let notified = UnixDatagram::bind(&notify).unwrap();
         // Without this a killed test would leave its daemon behind.
-        let mut command = super::program(with.netns.as_deref(), "setpriv");
-        command.args(["--pdeathsig", "KILL", "--", LXCPROXY, "run", "--log-format", "json"]);
+        let mut words = with.within.iter().map(String::as_str).chain(["setpriv"]);
+        let mut command = super::program(with.netns.as_deref(), words.next().expect("there is one at least"));
+        command.args(words).args(["--pdeathsig", "KILL", "--", LXCPROXY, "run", "--log-format", "json"]);
         command.arg("--manifests").arg(self.manifests()).arg("--state-dir").arg(self.state_dir()).arg("--admin").arg(self.admin());
         command.args(["--listen", with.listen.as_deref().unwrap_or("127.0.0.1:0")]).args(&with.args);
         for name in ["MANIFESTS", "STATE_DIR", "ADMIN", "LISTEN"] {

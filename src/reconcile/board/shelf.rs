@@ -38,12 +38,10 @@ impl<Spec: Clone + PartialEq, Status: OfManifest + Clone + PartialEq> Shelf<Spec
         self.resources.get(name.as_str()).filter(|before| before.metadata.uid == uid).map(|before| &**before)
     }
 
-    /// Shows the drafts, but for those that have changed again: they are said when that is kept. Returns whether there is news.
+    /// Shows the drafts, also those that have changed again: an object that never rests is described, too. Returns whether there is news.
     pub(super) fn say(&mut self, events: &mut Events, at: Moment<'_>) -> bool {
-        let drafts = std::mem::take(&mut self.drafts);
-        let ripe = drafts.into_iter().filter(|(name, _)| !self.changed.contains(name)).collect::<Vec<_>>();
         let mut news = false;
-        for (name, draft) in ripe {
+        for (name, draft) in std::mem::take(&mut self.drafts) {
             news |= self.replace(name.to_string(), draft, events, at);
         }
         news

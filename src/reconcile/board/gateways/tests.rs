@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use tokio::time::Instant;
 
@@ -46,7 +47,7 @@ impl Setup {
     fn want(&mut self, listeners: &str) {
         let text = format!("apiVersion: lxcproxy.dev/v1\nkind: Gateway\nmetadata: {{name: web}}\nspec: {{listeners: [{listeners}]}}\n");
         let object = Ok(Arc::new(serde_yaml::from_str(&text).unwrap()));
-        let desired = Desired { file: "web.yaml".to_owned(), base: PathBuf::from("/"), object };
+        let desired = Desired { file: "web.yaml".to_owned(), base: PathBuf::from("/"), line: 1, object };
         let first = |name: &AppName, file: &str| Record {
             name: name.clone(),
             uid: "uid".to_owned(),
@@ -55,6 +56,7 @@ impl Setup {
             generation: 0,
             newer: None,
             good: None,
+            transitions: BTreeMap::new(),
         };
         self.gateways.list(BTreeMap::from([("web".parse().unwrap(), desired)]), Vec::new(), first);
         self.look();
@@ -64,7 +66,7 @@ impl Setup {
         let entries = BTreeMap::new();
         while !self.board.is_settled() {
             self.board.publish(&entries, &self.gateways);
-            self.board.kept(&entries, &self.gateways).await;
+            self.board.kept().await;
         }
         self.reader.load().gateways["web"].clone()
     }
