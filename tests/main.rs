@@ -18,4 +18,5 @@ mod process;
 mod reference;
 mod replacements;
 mod samples;
+mod state;
 mod support;

@@ -190,11 +190,9 @@ impl Board {
     pub(super) async fn kept(&mut self) {
         self.keeper.kept().await;
         let now = now();
+        // Also of what has changed again meanwhile: an App that never rests is not one that nothing is said of.
         for (name, draft) in std::mem::take(&mut self.drafts) {
-            // What has changed again meanwhile is said when that is kept.
-            if !self.changed.contains(&name) {
-                self.say(&name, draft, &now);
-            }
+            self.say(&name, draft, &now);
         }
         self.publish_news();
     }

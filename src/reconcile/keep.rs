@@ -19,13 +19,13 @@ pub(super) const BATCH: usize = 64;
 pub(super) struct Keeper {
     store: Arc<Store>,
     /// The writer, and how each of its records went.
-    keeping: Option<JoinHandle<Vec<Kept>>>,
+    keeping: Option<JoinHandle<Vec<Outcome>>>,
     /// Apps whose records can't be kept, and why.
     troubles: BTreeMap<AppName, String>,
 }
 
-/// A failing disk costs the memory of a later start, never what is served now.
-type Kept = (AppName, Result<(), Error>);
+/// How a record went. A failing disk costs the memory of a later start, never what is served now.
+type Outcome = (AppName, Result<(), Error>);
 
 impl Keeper {
     pub(super) fn new(store: Store) -> Self {

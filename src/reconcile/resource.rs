@@ -47,15 +47,13 @@ pub(super) fn of_fault(entry: &Entry, before: Option<&AppResource>, now: &str) -
     let record = &entry.record;
     let since = before.map(|before| since(&before.status.conditions)).unwrap_or_default();
     let conditions = conditions(entry.claims.clone(), record.generation, &since, now);
+    let served_generation = entry.served.as_ref().map(|served| served.generation);
+    let status = AppStatus { file: record.file.clone(), served_generation, conditions, ..AppStatus::default() };
     match before {
-        Some(before) => AppResource { status: AppStatus { conditions, ..before.status.clone() }, ..before.clone() },
-        None => AppResource {
-            api_version: API_VERSION.to_owned(),
-            kind: "App".to_owned(),
-            metadata: identity(entry, None),
-            spec: None,
-            status: AppStatus { file: record.file.clone(), conditions, ..AppStatus::default() },
-        },
+        Some(before) => AppResource { status, ..before.clone() },
+        None => {
+            AppResource { api_version: API_VERSION.to_owned(), kind: "App".to_owned(), metadata: identity(entry, None), spec: None, status }
+        }
     }
 }
 
