@@ -20,4 +20,5 @@ mod reference;
 mod replacements;
 mod samples;
 mod source;
+mod state;
 mod support;

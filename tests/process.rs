@@ -78,6 +78,29 @@ fn sighup_lists_again() {
 }
 
 #[test]
+fn sighup_says_nothing_of_what_has_not_changed() {
+    let backend = Recorder::new();
+    let broken = "kind: App\nmetadata: {name: broken}\n";
+    let daemon = Daemon::builder().manifest("app.yaml", &backend.manifest("")).manifest("broken.yaml", broken).start();
+    let changes = || daemon.log().lines().filter(|line| line.contains("\"condition\"") && !line.contains("marker.yaml")).count();
+    // Programmed and Ready of both, Ready and Watching of the source.
+    let all = || if changes() >= 6 { Ok(changes()) } else { Err(daemon.log()) };
+    let before = daemon.eventually(PATIENCE, all);
+    assert_eq!(before, 6, "{}", daemon.log());
+    for round in 1..4 {
+        daemon.signal(Signal::HUP);
+        daemon.eventually(PATIENCE, || match daemon.log().matches("SIGHUP: listing again").count() {
+            count if count == round => Ok(()),
+            count => Err(format!("{count} of {round}")),
+        });
+        // When this is said, all that was listed before is taken.
+        daemon.manifest("marker.yaml", &format!("kind: round-{round}\n"));
+        daemon.wait_log(PATIENCE, |line| line.contains(&format!("round-{round}")));
+    }
+    assert_eq!(changes(), before, "{}", daemon.log());
+}
+
+#[test]
 fn settings_come_from_the_environment_too() {
     let daemon =
         Daemon::builder().env("LXCPROXY_THREADS", "3").env("LXCPROXY_DRAIN_TIMEOUT", "1s").env("LXCPROXY_ALLOW_EMPTY", "true").start();

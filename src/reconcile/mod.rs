@@ -4,7 +4,8 @@
 //! noticed; a wait of one App for another.
 //!
 //! The path of a manifest: `intake` reads a listing, `desired` gives each App its part, `entry` takes it; `agenda` has it looked at,
-//! `step` decides, `board` publishes. `gateways` open and close listeners; `parents` says which of them lead to an App.
+//! `step` decides, `board` publishes, `changes` says what is new. `gateways` open and close listeners; `parents` says which of them lead
+//! to an App. A panic in any of it is kept to its App or file by `fault`.
 
 mod agenda;
 mod backoff;

@@ -95,14 +95,16 @@ pub(super) fn of_fault(entry: &Entry, before: Option<&AppResource>, now: &str) -
     let record = &entry.record;
     let since = before.map(|before| transitions(&before.status.conditions)).unwrap_or_default();
     let conditions = conditions(entry.claims.clone(), record.generation, &since, now);
+    let served_generation = entry.served.as_ref().map(|served| served.generation);
+    let status = AppStatus { file: record.file.clone(), served_generation, conditions, ..AppStatus::default() };
     match before {
-        Some(before) => AppResource { status: AppStatus { conditions, ..before.status.clone() }, ..before.clone() },
+        Some(before) => AppResource { status, ..before.clone() },
         None => AppResource {
             api_version: API_VERSION.to_owned(),
             kind: Kind::App.to_string(),
             metadata: identity(record, None),
             spec: None,
-            status: AppStatus { file: record.file.clone(), conditions, ..AppStatus::default() },
+            status,
         },
     }
 }

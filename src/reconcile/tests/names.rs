@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// `conflicts` on the host that all of these share.
+/// An App for the host that all of these share.
 fn rival(house: &House, name: &str) -> String {
     house.manifest(name, "", "").replace(&format!("[{name}.example]"), "[shared.example]")
 }

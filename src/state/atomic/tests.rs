@@ -85,7 +85,7 @@ fn a_kill_after_any_step_of_a_removal_leaves_nothing_and_nobody_else_is_touched(
         store.save(&gone).unwrap();
         store.save(&stays).unwrap();
         remove_and_die(dir.path(), &gone, step);
-        assert_eq!(found(dir.path()), [stays.clone()], "{step:?}");
+        assert_eq!(found(dir.path()), std::slice::from_ref(&stays), "{step:?}");
         // It was saved before, and is to be saved again all the same.
         store.save(&gone).unwrap();
         assert_eq!(found(dir.path()), [gone, stays]);
