@@ -10,11 +10,12 @@ use imbl::OrdMap;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::Listening;
 use super::desired::Stray;
 use super::entry::Entry;
 use super::resource;
 use crate::api::v1::{App, AppResource};
-use crate::listen::{Bound, Sockets};
+use crate::listen::{self, Sharing, Sockets};
 use crate::names::AppName;
 use crate::route::{CompiledApp, Front, Listeners};
 use crate::snapshot::{Publisher, Snapshot};
@@ -45,10 +46,17 @@ pub(super) struct Board {
 
 impl Board {
     /// An empty board; and what earlier runs have kept.
-    pub(super) fn new(publisher: Publisher, store: Store, listen: Arc<Bound>) -> (Self, Vec<Record<App>>) {
+    pub(super) fn new(publisher: Publisher, store: Store, listening: Listening) -> (Self, Vec<Record<App>>) {
         let mut listeners = Listeners::default();
-        listeners.set([Front { name: None, socket: listen.local_addr(), hostname: None }]);
-        let sockets = Arc::new(BTreeMap::from([(listen.local_addr(), listen)]));
+        let mut sockets = BTreeMap::new();
+        let bound = listen::bind(listening.address, listening.threads, Sharing::Alone);
+        match bound.and_then(|bound| bound.open().map(|()| Arc::new(bound))) {
+            Ok(bound) => {
+                listeners.set([Front { name: None, socket: bound.local_addr(), hostname: None }]);
+                sockets.insert(bound.local_addr(), bound);
+            }
+            Err(error) => tracing::error!(address = %listening.address, "can't listen: {error}"),
+        }
         let (records, problems) = store.load();
         for problem in &problems {
             tracing::error!("state: {}", with_source(problem));
@@ -57,7 +65,7 @@ impl Board {
             publisher,
             store: Arc::new(store),
             listeners,
-            sockets,
+            sockets: Arc::new(sockets),
             resources: OrdMap::new(),
             strays: BTreeMap::new(),
             changed: BTreeSet::new(),

@@ -15,6 +15,7 @@ mod resource;
 pub mod step;
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -23,7 +24,6 @@ use tokio::time::{Instant, MissedTickBehavior};
 use crate::api::v1::App;
 use crate::container::Runtimes;
 use crate::container::watch::{Starts, Watch, Watcher};
-use crate::listen::Bound;
 use crate::names::AppName;
 use crate::snapshot::Publisher;
 use crate::source::{Listing, Source};
@@ -37,6 +37,15 @@ use intake::Intake;
 const RELIST: Duration = Duration::from_secs(30);
 /// The first publication waits so long for the first looks, and for the disk.
 const FIRST_LOOKS: Duration = Duration::from_secs(3);
+
+/// What is listened on unless Gateways say otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listening {
+    /// The address. Port 0: a free one.
+    pub address: SocketAddr,
+    /// Serving threads: sockets for each address.
+    pub threads: usize,
+}
 
 /// The control plane's loop.
 #[derive(Debug)]
@@ -60,10 +69,10 @@ impl Reconciler {
         starts: Starts,
         store: Store,
         publisher: Publisher,
-        listen: Arc<Bound>,
+        listening: Listening,
         allow_empty: bool,
     ) -> Self {
-        let (board, records) = Board::new(publisher, store, listen);
+        let (board, records) = Board::new(publisher, store, listening);
         let mut this = Self {
             intake: Intake::new(allow_empty),
             agenda: Agenda::new(runtimes),
