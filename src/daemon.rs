@@ -2,6 +2,8 @@
 //!
 //! In: [`Settings`]. Out: when it has drained. Never: a global; a decision that belongs to a room; the log, which is the caller's.
 
+mod sockets;
+
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,19 +19,21 @@ use crate::backend::ResponseBody;
 use crate::config::Settings;
 use crate::container::Runtimes;
 use crate::container::watch::{Starts, Watcher};
+use crate::listen::Sharing;
 use crate::proxy::{Peer, Proxy};
 use crate::reconcile::{Listening, Reconciler};
 use crate::server::{self, Connection};
-use crate::snapshot::Reader;
+use crate::snapshot::{Reader, Snapshot};
 use crate::source::{Dir, Relist, Source};
 use crate::state::Store;
-use crate::{admin, snapshot};
+use crate::{admin, listen, snapshot};
+use sockets::Follower;
 
 /// What a daemon that serves is told by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ready {
-    /// The first of the addresses that are listened on; its port is never 0.
-    pub listen: SocketAddr,
+    /// The addresses that are listened on, in order: those of the Gateways, or that of `--listen`. No port is 0.
+    pub listen: Vec<SocketAddr>,
 }
 
 /// What SIGHUP asks for.
@@ -47,9 +51,9 @@ pub enum Error {
     /// No admin socket.
     #[error(transparent)]
     Admin(#[from] admin::Error),
-    /// Nothing can be listened on; the log says why.
+    /// The address can't be listened on.
     #[error("can't listen on {0}")]
-    Listen(SocketAddr),
+    Listen(SocketAddr, #[source] std::io::Error),
     /// The control plane has ended by itself: a fault of ours. What was served is on disk for the next start.
     #[error("the control plane has failed")]
     Control(#[source] tokio::task::JoinError),
@@ -61,13 +65,13 @@ pub enum Error {
 /// Runs until SIGTERM or SIGINT, and drains. `ready` is called once, when the first snapshot is being served.
 ///
 /// # Errors
-/// A socket can't be bound, or a thread can't be started.
+/// A socket can't be bound, or a thread can't be started. A Gateway's is no error: its status says it.
 pub fn run(settings: &Settings, hangup: Hangup, ready: impl FnOnce(Ready)) -> Result<(), Error> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(both_planes(settings, hangup, ready))
 }
 
 async fn both_planes(settings: &Settings, hangup: Hangup, ready: impl FnOnce(Ready)) -> Result<(), Error> {
-    let signals = Signals::listen(hangup)?;
+    let mut signals = Signals::listen(hangup)?;
     raise_descriptor_limit();
     let admin = admin::Listener::bind(&settings.admin)?;
     let (publisher, reader) = snapshot::channel();
@@ -87,52 +91,56 @@ async fn both_planes(settings: &Settings, hangup: Hangup, ready: impl FnOnce(Rea
     );
     let mut control = tokio::spawn(reconciler.run(source));
 
-    // What is listened on is known with the first snapshot.
-    let mut first = reader.clone();
-    first.newer_than(0).await;
-    let sockets = first.load().sockets.clone();
-    let Some(&listen) = sockets.keys().next() else { return Err(Error::Listen(settings.listen)) };
-    for address in sockets.keys() {
-        tracing::info!(%address, "listening");
-    }
-    let bound: Vec<_> = sockets.values().cloned().collect();
-
     let (trigger, shutdown) = server::shutdown();
     let limits = server::Settings { drain: settings.drain, ..server::Settings::default() };
     let made_of = reader.clone();
-    let serving = server::serve(&bound, settings.threads, limits, move || Web::new(&made_of), &shutdown)?;
+    let mut snapshots = Follower::new(reader.clone());
+    let serving = server::serve(&snapshots.subscribe(), settings.threads, limits, move || Web::new(&made_of), &shutdown)?;
     let (stop_admin, admin_stops) = tokio::sync::oneshot::channel::<()>();
     let admin = tokio::spawn(admin::serve(admin, reader, async { drop(admin_stops.await) }));
-    let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]);
-    ready(Ready { listen });
-    let why = until_end(&mut control, signals, relist, &trigger, serving).await;
+
+    let mut ready = Some(ready);
+    let begin = |snapshot: &Snapshot| {
+        let Some(ready) = ready.take() else { return Ok(()) };
+        can_be_reached(snapshot, settings)?;
+        let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]);
+        ready(Ready { listen: snapshot.sockets.keys().copied().collect() });
+        Ok(())
+    };
+    let why = until_end(&mut signals, &mut control, &mut snapshots, relist, begin).await;
+    let why = drained(&mut signals, &trigger, serving, why).await;
     control.abort();
     drop(stop_admin);
     let _ = admin.await;
     why
 }
 
-/// Waits for the signal that ends it; then for requests in flight, or for a second signal.
+/// Follows the snapshots until a signal, or a fault, ends it. `begin` sees each of them.
 async fn until_end(
+    signals: &mut Signals,
     control: &mut JoinHandle<()>,
-    mut signals: Signals,
+    snapshots: &mut Follower,
     relist: Relist,
-    trigger: &server::Trigger,
-    serving: server::Running,
+    mut begin: impl FnMut(&Snapshot) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let why = loop {
+    loop {
         tokio::select! {
             word = signals.next() => match word {
-                Word::End => break Ok(()),
+                Word::End => return Ok(()),
                 Word::Relist => {
                     tracing::info!("SIGHUP: listing again");
                     relist.ask();
                 }
             },
+            Some(snapshot) = snapshots.next() => begin(&snapshot)?,
             // It runs for ever: without it nothing would follow the manifests, and nobody would notice.
-            ended = &mut *control => break ended.map_err(Error::Control),
+            ended = &mut *control => return ended.map_err(Error::Control),
         }
-    };
+    }
+}
+
+/// Waits for requests in flight, or for a second signal.
+async fn drained(signals: &mut Signals, trigger: &server::Trigger, serving: server::Running, why: Result<(), Error>) -> Result<(), Error> {
     tracing::info!("draining; a second signal stops at once");
     let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Stopping]);
     trigger.drain();
@@ -146,6 +154,16 @@ async fn until_end(
             },
         }
     }
+}
+
+/// Without Gateways there is `--listen`, or nobody can ever come.
+fn can_be_reached(first: &Snapshot, settings: &Settings) -> Result<(), Error> {
+    if !first.sockets.is_empty() || !first.gateways.is_empty() {
+        return Ok(());
+    }
+    // The control plane could not have it. Why is asked of the system once more: an `io::Error` has no copies.
+    let again = listen::bind(settings.listen, settings.threads, Sharing::Alone).and_then(|bound| bound.open());
+    Err(Error::Listen(settings.listen, again.err().unwrap_or_else(|| std::io::ErrorKind::AddrInUse.into())))
 }
 
 /// Two descriptors a request: the soft limit of most systems (1024) is for programs that use select(2).

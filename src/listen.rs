@@ -6,9 +6,11 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
+use tokio::sync::Notify;
 
 /// Connections that may wait in the kernel, per thread.
 pub const BACKLOG: i32 = 4096;
@@ -16,12 +18,15 @@ pub const BACKLOG: i32 = 4096;
 /// Everything that is listened on, by the address that was bound.
 pub type Sockets = Arc<BTreeMap<SocketAddr, Arc<Bound>>>;
 
-/// An address that is ours. It is listened on from [`open`](Self::open) on, until every thread has dropped what it took.
+/// An address that is ours. It is listened on from [`open`](Self::open) on, until every thread has dropped what it took. A thread keeps the
+/// `Arc` until then: while a `Weak` of it can be upgraded, the address may be ours still.
 #[derive(Debug)]
 pub struct Bound {
     address: SocketAddr,
     /// By thread; none where a thread has taken its own.
     sockets: Mutex<Vec<Option<TcpListener>>>,
+    /// Rung when one is taken.
+    taken: Notify,
 }
 
 /// Whether another socket of this process may have the address, too.
@@ -32,6 +37,18 @@ pub enum Sharing {
     /// This process has it already, or one that it overlaps with.
     WithOurselves,
 }
+
+/// `BPF_STMT` and `BPF_JUMP` over a TCP header: a packet with SYN and without ACK is dropped. What is connected never sends one, so that it
+/// does no harm to connections, which inherit it.
+const NO_NEWCOMERS: [SockFilter; 5] = [
+    // The flags.
+    SockFilter::new(0x30, 0, 0, 13),
+    // ACK, SYN.
+    SockFilter::new(0x54, 0, 0, 0x12),
+    SockFilter::new(0x15, 0, 1, 0x02),
+    SockFilter::new(0x06, 0, 0, 0),
+    SockFilter::new(0x06, 0, 0, u32::MAX),
+];
 
 /// Binds an address, with one socket for each of `threads` (at least one); the kernel spreads connections over them
 /// (`SO_REUSEPORT`). Nobody can connect yet. Port 0: a free one, the same for all. `[::]` takes IPv4 too.
@@ -49,7 +66,7 @@ pub fn bind(address: SocketAddr, threads: usize, sharing: Sharing) -> io::Result
     for _ in 1..threads {
         sockets.push(Some(socket(address, true)?.into()));
     }
-    Ok(Bound { address, sockets: Mutex::new(sockets) })
+    Ok(Bound { address, sockets: Mutex::new(sockets), taken: Notify::new() })
 }
 
 impl Bound {
@@ -70,12 +87,35 @@ impl Bound {
     /// A thread's own socket, once. Non-blocking.
     #[must_use]
     pub fn take(&self, thread: usize) -> Option<TcpListener> {
-        self.sockets().get_mut(thread)?.take()
+        let socket = self.sockets().get_mut(thread)?.take();
+        self.taken.notify_waiters();
+        socket
+    }
+
+    /// Waits until every thread has taken its own. One that is closed before resets the clients that wait there.
+    pub async fn taken(&self) {
+        loop {
+            let mut taken = pin!(self.taken.notified());
+            taken.as_mut().enable();
+            if self.sockets().iter().all(Option::is_none) {
+                return;
+            }
+            taken.await;
+        }
     }
 
     fn sockets(&self) -> MutexGuard<'_, Vec<Option<TcpListener>>> {
         self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// From now on nobody can begin to connect to this socket; who has begun can finish. A client that tries finds silence, tries again a second
+/// later, and meets what is there then. Closing a socket resets whom it has not accepted: this makes the queue end first.
+///
+/// # Errors
+/// As setsockopt(2).
+pub fn admit_no_more<'s>(socket: impl Into<SockRef<'s>>) -> io::Result<()> {
+    socket.into().attach_filter(&NO_NEWCOMERS)
 }
 
 fn socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
@@ -93,7 +133,9 @@ fn socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
     use std::net::TcpStream;
+    use std::time::Duration;
 
     use super::*;
 
@@ -116,6 +158,23 @@ mod tests {
         let again = bind(bound.local_addr(), 1, Sharing::Alone);
         assert_eq!(again.unwrap_err().kind(), io::ErrorKind::AddrInUse);
         assert!(bind(bound.local_addr(), 1, Sharing::WithOurselves).is_ok());
+    }
+
+    #[test]
+    fn who_has_connected_is_accepted_after_the_door_is_shut_and_can_speak() {
+        let bound = bind(any(), 1, Sharing::Alone).unwrap();
+        bound.open().unwrap();
+        let socket = bound.take(0).unwrap();
+        socket.set_nonblocking(false).unwrap();
+        let mut early = TcpStream::connect(bound.local_addr()).unwrap();
+        admit_no_more(&socket).unwrap();
+        let late = TcpStream::connect_timeout(&bound.local_addr(), Duration::from_millis(100));
+        assert_eq!(late.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        let (mut accepted, _) = socket.accept().unwrap();
+        drop(socket);
+        early.write_all(b"hi").unwrap();
+        accepted.read_exact(&mut [0; 2]).unwrap();
+        assert!(TcpStream::connect(bound.local_addr()).is_err());
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub(super) struct Run {
 impl Run {
     pub(super) fn execute(self) -> anyhow::Result<()> {
         self.settings.log.start()?;
-        daemon::run(&self.settings, Hangup::Relist, |ready| tracing::info!(listen = %ready.listen, "serving"))?;
+        daemon::run(&self.settings, Hangup::Relist, |ready| tracing::info!(listen = ?ready.listen, "serving"))?;
         Ok(())
     }
 }

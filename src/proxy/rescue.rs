@@ -6,7 +6,7 @@ use std::error::Error as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 
 use super::id::RequestId;
@@ -77,6 +77,10 @@ pub(super) fn answer(failure: &Failure, id: RequestId) -> Response<ResponseBody>
     if status == StatusCode::SERVICE_UNAVAILABLE {
         headers.insert(RETRY_AFTER, RETRY_SECONDS);
     }
+    if let Cause::NoRoute(Miss::Listener) = failure.cause {
+        // The listener may be gone while its connections last: the next request is better off on a new one.
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     answer
 }
 
@@ -109,4 +113,20 @@ fn chain(error: &dyn std::error::Error) -> String {
         next = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::id::RequestIds;
+    use super::*;
+
+    #[test]
+    fn who_asks_where_no_listener_is_any_more_has_to_connect_anew() {
+        for (miss, connection) in [(Miss::Listener, Some("close")), (Miss::Host, None), (Miss::Rule, None)] {
+            let failure = Failure { app: None, cause: Cause::NoRoute(miss) };
+            let answer = answer(&failure, RequestIds::new().next());
+            assert_eq!(answer.status(), StatusCode::NOT_FOUND);
+            assert_eq!(answer.headers().get(CONNECTION).map(|value| value.to_str().unwrap()), connection, "{miss:?}");
+        }
+    }
 }

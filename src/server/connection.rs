@@ -1,6 +1,6 @@
 //! A client's connection: its requests, one after the other, until it ends.
 //!
-//! In: an accepted socket, the thread's service. Out: answers. Never: a request taken up after a drain has begun, unless its connection
+//! In: an accepted socket, the thread's service. Out: answers. Never: a request taken up after its door is closed, unless its connection
 //! has not had one yet.
 
 use std::cell::Cell;
@@ -22,6 +22,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use super::Service;
+use super::door::Door;
 use super::pulse::{Phase, Pulse};
 use super::registry::{Hold, Place, Registry};
 use super::stream::ClientStream;
@@ -48,13 +49,15 @@ pub struct Connection {
     /// How it came.
     pub scheme: Scheme,
     registry: Rc<Registry>,
+    door: Rc<Door>,
 }
 
 impl Connection {
-    /// `socket`: the address of the listener; it stands in if the connection's own can't be told.
-    pub(super) fn new(stream: &TcpStream, client: SocketAddr, socket: SocketAddr, registry: Rc<Registry>) -> Self {
+    pub(super) fn new(stream: &TcpStream, client: SocketAddr, door: Rc<Door>, registry: Rc<Registry>) -> Self {
+        let socket = door.socket();
+        // The address of the listener stands in if the connection's own can't be told.
         let server = stream.local_addr().unwrap_or(socket);
-        Self { client: canonical(client), server: canonical(server), socket, scheme: Scheme::Http, registry }
+        Self { client: canonical(client), server: canonical(server), socket, scheme: Scheme::Http, registry, door }
     }
 
     /// Counts something as in flight that outlives its request, as a tunnel does: keep it as long.
@@ -66,7 +69,7 @@ impl Connection {
     /// Whether this connection is to end after the answer in hand.
     #[must_use]
     pub fn is_draining(&self) -> bool {
-        self.registry.is_draining()
+        self.door.is_closed()
     }
 }
 
@@ -89,7 +92,7 @@ impl fmt::Display for Scheme {
 /// Serves a connection to its end. It is registered before the future is polled: a drain that begins in between waits for it.
 pub(super) fn serve<S: Service>(stream: TcpStream, connection: Connection, service: Rc<S>) -> impl Future<Output = ()> {
     let pulse = Arc::new(Pulse::default());
-    let place = connection.registry.enter(pulse.clone());
+    let place = connection.registry.enter(pulse.clone(), connection.door.clone());
     run(stream, Rc::new(connection), service, pulse, place)
 }
 
@@ -123,7 +126,7 @@ async fn run<S: Service>(stream: TcpStream, connection: Rc<Connection>, service:
             // The answer is out and nothing will come that could wake it.
             poll = http.as_mut().poll(cx);
         }
-        if poll.is_pending() && registry.is_draining() && pulse.phase() != Phase::Head && !told.replace(true) {
+        if poll.is_pending() && connection.is_draining() && pulse.phase() != Phase::Head && !told.replace(true) {
             http.as_mut().graceful_shutdown();
             return http.as_mut().poll(cx).map(Some);
         }

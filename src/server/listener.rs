@@ -1,7 +1,7 @@
 //! A listening socket -> the connections that come in on it.
 //!
-//! In: a thread's own socket. Out: accepted connections. Never: a loop that spins when descriptors run out, a connection
-//! lost that the kernel had accepted before a drain.
+//! In: a thread's own socket, its door. Out: accepted connections. Never: a loop that spins when descriptors run out, a connection
+//! lost that the kernel had accepted before the door was closed.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
@@ -9,15 +9,17 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 
-use super::drain::{Shutdown, State};
+use super::door::Door;
 use super::registry::Registry;
-use crate::listen::BACKLOG;
+use crate::listen::{self, BACKLOG};
 
 /// A pause after an accept that failed for want of descriptors or memory.
 const PAUSE: Duration = Duration::from_millis(100);
+/// A client that has begun to connect when a door is closed has this long to finish: a round trip of most networks.
+const HANDSHAKE: Duration = Duration::from_millis(100);
 
-/// Hands connections on until a drain begins, then those that the kernel has accepted already.
-pub(super) async fn accept(listener: StdListener, registry: &Registry, mut shutdown: Shutdown, hand_on: impl Fn(TcpStream, SocketAddr)) {
+/// Hands connections on until the door is closed, then those that the kernel has accepted already.
+pub(super) async fn accept(listener: StdListener, registry: &Registry, door: &Door, hand_on: impl Fn(TcpStream, SocketAddr)) {
     let listener = match TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => return tracing::error!(error = &error as &dyn std::error::Error, "a thread can't listen"),
@@ -29,7 +31,7 @@ pub(super) async fn accept(listener: StdListener, registry: &Registry, mut shutd
         };
         let error = tokio::select! {
             biased;
-            () = shutdown.reached(State::Drain) => break,
+            () = door.closed() => break,
             accepted = accepted => match accepted {
                 Ok((stream, client)) => {
                     hand_on(stream, client);
@@ -38,31 +40,45 @@ pub(super) async fn accept(listener: StdListener, registry: &Registry, mut shutd
                 Err(error) => error,
             },
         };
-        // Errors of the connection itself (accept(2)): it is gone, the next may be fine.
-        if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted) {
+        if !is_of_connection(&error) {
             tracing::warn!(error = &error as &dyn std::error::Error, "accept failed; a pause");
             tokio::select! {
-                () = shutdown.reached(State::Drain) => break,
+                () = door.closed() => break,
                 () = tokio::time::sleep(PAUSE) => {}
             }
         }
     }
-    if let Err(error) = take_waiting(listener, hand_on) {
+    if let Err(error) = take_waiting(listener, hand_on).await {
         tracing::debug!(error = &error as &dyn std::error::Error, "waiting connections were lost");
     }
 }
 
-/// Closing a listener resets what waits in its queue.
-fn take_waiting(listener: TcpListener, hand_on: impl Fn(TcpStream, SocketAddr)) -> io::Result<()> {
+/// Closing a socket resets what waits in its queue, and clients that the kernel has answered but not heard of again: they get time for that.
+async fn take_waiting(listener: TcpListener, hand_on: impl Fn(TcpStream, SocketAddr)) -> io::Result<()> {
     let listener = listener.into_std()?;
+    listen::admit_no_more(&listener)?;
+    // What can't be accepted yet, for want of descriptors, may be then.
+    let _ = take_all(&listener, &hand_on);
+    tokio::time::sleep(HANDSHAKE).await;
+    take_all(&listener, &hand_on)
+}
+
+fn take_all(listener: &StdListener, hand_on: &impl Fn(TcpStream, SocketAddr)) -> io::Result<()> {
     for _ in 0..BACKLOG {
-        let (stream, client) = match listener.accept() {
-            Ok(accepted) => accepted,
+        match listener.accept() {
+            Ok((stream, client)) => {
+                stream.set_nonblocking(true)?;
+                hand_on(TcpStream::from_std(stream)?, client);
+            }
+            Err(error) if is_of_connection(&error) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
             Err(error) => return Err(error),
-        };
-        stream.set_nonblocking(true)?;
-        hand_on(TcpStream::from_std(stream)?, client);
+        }
     }
     Ok(())
+}
+
+/// Errors of a connection itself (accept(2)): it is gone, the next may be fine.
+fn is_of_connection(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted)
 }

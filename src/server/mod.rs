@@ -1,9 +1,10 @@
 //! Connections from clients: accepted on one thread per core, each served where it was accepted.
 //!
-//! In: bound addresses, a [`Service`] made once per thread, a [`Shutdown`]. Out: requests to the service, its responses to clients, and an
-//! end that loses nothing. Never: a look at a request's path, a thread crossed.
+//! In: bound addresses as they come and go, a [`Service`] made once per thread, a [`Shutdown`]. Out: requests to the service, its responses
+//! to clients, and an end that loses nothing, of one address or of all. Never: a look at a request's path, a thread crossed.
 
 mod connection;
+mod door;
 mod drain;
 mod listener;
 mod pulse;
@@ -16,7 +17,6 @@ mod worker;
 use std::error::Error as StdError;
 use std::io;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -24,9 +24,9 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
-use crate::listen::Bound;
+use crate::listen::Sockets;
 
 pub use connection::{Connection, Scheme};
 pub use drain::{Shutdown, State, Trigger, shutdown};
@@ -79,11 +79,19 @@ impl Default for Settings {
     }
 }
 
-/// Starts the threads. `make` is called once on each, inside its `LocalSet`.
+/// Starts the threads. `make` is called once on each, inside its `LocalSet`. Each thread follows `sockets`: it takes its own of what is new,
+/// and closes what is gone: nobody new connects then, and the connections that came in there drain, however long that takes.
+/// What comes and goes before a thread has looked is never served by it ([`Bound::taken`](crate::listen::Bound::taken)).
 ///
 /// # Errors
 /// What keeps a runtime or a thread from being made; threads that were started before go on until `shutdown` ends them.
-pub fn serve<F, S>(bound: &[Arc<Bound>], threads: usize, settings: Settings, make: F, shutdown: &Shutdown) -> io::Result<Running>
+pub fn serve<F, S>(
+    sockets: &watch::Receiver<Sockets>,
+    threads: usize,
+    settings: Settings,
+    make: F,
+    shutdown: &Shutdown,
+) -> io::Result<Running>
 where
     F: Fn() -> S + Send + Clone + 'static,
     S: Service,
@@ -91,12 +99,11 @@ where
     let (alive, ended) = mpsc::channel(1);
     let mut running = Vec::new();
     for index in 0..threads {
-        let listeners = bound.iter().filter_map(|bound| bound.take(index)).collect();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let (make, shutdown, alive) = (make.clone(), shutdown.clone(), alive.clone());
+        let (sockets, make, shutdown, alive) = (sockets.clone(), make.clone(), shutdown.clone(), alive.clone());
         running.push(thread::Builder::new().name(format!("serve-{index}")).spawn(move || {
             let _alive = alive;
-            worker::run(&runtime, listeners, settings, make, shutdown);
+            worker::run(&runtime, index, sockets, settings, make, shutdown);
         })?);
     }
     Ok(Running { threads: running, ended })

@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::Settings;
+use super::door::Door;
 use super::pulse::Pulse;
 
 /// The connections of one thread.
@@ -23,7 +24,6 @@ pub(super) struct Registry {
     slots: RefCell<HashMap<u64, Rc<Slot>>>,
     next: Cell<u64>,
     holds: Cell<usize>,
-    draining: Cell<bool>,
     changed: Notify,
 }
 
@@ -38,6 +38,7 @@ pub(super) struct Place {
 #[derive(Debug)]
 struct Slot {
     pulse: Arc<Pulse>,
+    door: Rc<Door>,
     /// The pulse as the last sweep saw it, and how many sweeps ago it was new.
     seen: Cell<(u32, u32)>,
     expired: Cell<bool>,
@@ -50,25 +51,19 @@ pub struct Hold(Rc<Registry>);
 
 impl Registry {
     pub(super) fn new(settings: Settings) -> Rc<Self> {
-        Rc::new(Self {
-            settings,
-            slots: RefCell::default(),
-            next: Cell::new(0),
-            holds: Cell::new(0),
-            draining: Cell::new(false),
-            changed: Notify::new(),
-        })
+        Rc::new(Self { settings, slots: RefCell::default(), next: Cell::new(0), holds: Cell::new(0), changed: Notify::new() })
     }
 
     pub(super) fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    pub(super) fn enter(self: &Rc<Self>, pulse: Arc<Pulse>) -> Place {
+    pub(super) fn enter(self: &Rc<Self>, pulse: Arc<Pulse>, door: Rc<Door>) -> Place {
         let id = self.next.get();
         self.next.set(id.wrapping_add(1));
-        let seen = Cell::new((pulse.read(), 0));
-        let slot = Rc::new(Slot { pulse, seen, expired: Cell::new(false), waker: RefCell::default() });
+        // No sweep has seen it yet: the first one begins to count.
+        let seen = Cell::new((!pulse.read(), 0));
+        let slot = Rc::new(Slot { pulse, door, seen, expired: Cell::new(false), waker: RefCell::default() });
         self.slots.borrow_mut().insert(id, slot.clone());
         Place { registry: self.clone(), id, slot }
     }
@@ -95,14 +90,10 @@ impl Registry {
         }
     }
 
-    /// From now on connections end as soon as they are not needed.
-    pub(super) fn drain(&self) {
-        self.draining.set(true);
-        self.slots.borrow().values().for_each(|slot| slot.wake());
-    }
-
-    pub(super) fn is_draining(&self) -> bool {
-        self.draining.get()
+    /// Closes a door. From now on the connections that came in by it end as soon as they are not needed.
+    pub(super) fn close(&self, door: &Rc<Door>) {
+        door.close();
+        self.slots.borrow().values().filter(|slot| Rc::ptr_eq(&slot.door, door)).for_each(|slot| slot.wake());
     }
 
     /// Ends what overstays, for as long as it is polled. Limits are kept to within two ticks.
@@ -115,7 +106,7 @@ impl Registry {
                 let (now, (seen, ticks)) = (slot.pulse.read(), slot.seen.get());
                 let ticks = if now == seen { ticks.saturating_add(1) } else { 0 };
                 slot.seen.set((now, ticks));
-                if slot.pulse.limit(&self.settings, self.is_draining()).is_some_and(|limit| tick * ticks >= limit) {
+                if slot.pulse.limit(&self.settings, slot.door.is_closed()).is_some_and(|limit| tick * ticks >= limit) {
                     slot.expired.set(true);
                     slot.wake();
                 }
@@ -125,7 +116,7 @@ impl Registry {
 }
 
 impl Place {
-    /// Ready once the connection has to end; else its task is woken when that changes, and when a drain begins.
+    /// Ready once the connection has to end; else its task is woken when that changes, and when its door is closed.
     pub(super) fn poll_expired(&self, cx: &Context<'_>) -> Poll<()> {
         if self.slot.expired.get() {
             return Poll::Ready(());

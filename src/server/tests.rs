@@ -1,5 +1,7 @@
 //! Real threads and sockets; clients that misbehave.
 
+mod doors;
+
 use std::collections::HashSet;
 use std::convert::Infallible;
 use std::io;
@@ -19,7 +21,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::{Connection, Running, Service, Settings, Trigger, serve, shutdown};
-use crate::listen::{self, Bound, Sharing};
+use crate::listen::{self, Bound, Sharing, Sockets};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -67,6 +69,7 @@ impl Service for Sample {
 
 struct Server {
     address: SocketAddr,
+    sockets: watch::Sender<Sockets>,
     gate: watch::Sender<bool>,
     trigger: Trigger,
     running: Running,
@@ -86,22 +89,31 @@ fn start_on(bound: &Arc<Bound>, threads: usize, settings: Settings) -> Server {
     let address = bound.local_addr();
     let (gate, closed) = watch::channel(false);
     let (trigger, order) = shutdown();
-    let running = serve(std::slice::from_ref(bound), threads, settings, move || Sample { gate: closed.clone() }, &order).unwrap();
-    Server { address, gate, trigger, running }
+    let (sockets, listened) = watch::channel(map(&[bound]));
+    let running = serve(&listened, threads, settings, move || Sample { gate: closed.clone() }, &order).unwrap();
+    Server { address, sockets, gate, trigger, running }
+}
+
+fn map(bound: &[&Arc<Bound>]) -> Sockets {
+    Arc::new(bound.iter().map(|bound| (bound.local_addr(), Arc::clone(bound))).collect())
 }
 
 impl Server {
     async fn ask(&self, path: &str) -> TcpStream {
-        let mut client = TcpStream::connect(self.address).await.unwrap();
-        let upgrade = if path == "/echo" { "connection: upgrade\r\nupgrade: echo\r\n" } else { "" };
-        client.write_all(format!("GET {path} HTTP/1.1\r\nhost: a\r\n{upgrade}\r\n").as_bytes()).await.unwrap();
-        client
+        ask(self.address, path).await
     }
 
     async fn end(self) {
         self.trigger.stop();
         self.running.join().await.unwrap();
     }
+}
+
+async fn ask(address: SocketAddr, path: &str) -> TcpStream {
+    let mut client = TcpStream::connect(address).await.unwrap();
+    let upgrade = if path == "/echo" { "connection: upgrade\r\nupgrade: echo\r\n" } else { "" };
+    client.write_all(format!("GET {path} HTTP/1.1\r\nhost: a\r\n{upgrade}\r\n").as_bytes()).await.unwrap();
+    client
 }
 
 fn run(test: impl Future<Output = ()>) {
@@ -172,10 +184,16 @@ fn clients_that_say_nothing_or_not_enough_are_let_go() {
     run(async {
         let limit = Duration::from_millis(200);
         let server = start(1, Settings { header_timeout: limit, idle_timeout: 2 * limit, ..Settings::default() });
-        let began = Instant::now();
-        let mut silent = TcpStream::connect(server.address).await.unwrap();
-        assert!(is_closed(&mut silent).await);
-        assert!(began.elapsed() >= limit);
+        // At any moment between two looks at them.
+        let (mut pause, mut silent) = (tokio::time::interval(limit / 20), Vec::new());
+        for _ in 0..10 {
+            pause.tick().await;
+            silent.push((Instant::now(), TcpStream::connect(server.address).await.unwrap()));
+        }
+        for (began, client) in &mut silent {
+            assert!(is_closed(client).await);
+            assert!(began.elapsed() >= limit);
+        }
         let mut slow = TcpStream::connect(server.address).await.unwrap();
         let (began, mut sent) = (Instant::now(), 0);
         while slow.write_all(b"x").await.is_ok() && tokio::time::timeout(limit / 4, slow.readable()).await.is_err() {
@@ -324,6 +342,8 @@ fn a_drain_ends_at_its_deadline_and_a_stop_at_once() {
             }
             server.running.join().await.unwrap();
             assert!(stop || began.elapsed() >= drain);
+            // A thread that is stopped before it has looked leaves its socket here.
+            drop(server.sockets);
             assert!(is_closed(&mut slow).await);
         }
     });
@@ -343,7 +363,8 @@ fn connections_that_wait_in_the_kernel_are_served_before_the_end() {
         let (trigger, order) = shutdown();
         trigger.drain();
         let (_gate, closed) = watch::channel(false);
-        let running = serve(&[bound], 1, Settings::default(), move || Sample { gate: closed.clone() }, &order).unwrap();
+        let (_sockets, listened) = watch::channel(map(&[&bound]));
+        let running = serve(&listened, 1, Settings::default(), move || Sample { gate: closed.clone() }, &order).unwrap();
         for client in &mut clients {
             assert!(read_until(client, "hi").await.ends_with("hi"));
         }

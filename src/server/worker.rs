@@ -1,40 +1,46 @@
-//! One thread of the server: its runtime, its listeners, its connections, its end.
+//! One thread of the server: its runtime, its doors, its connections, its end.
 //!
-//! In: listening sockets, how to make a service. Out: served connections. Never: a task that outlives the thread.
+//! In: what is listened on, how to make a service. Out: served connections. Never: a task that outlives the thread.
 
-use std::net::TcpListener;
+use std::net::SocketAddr;
 use std::rc::Rc;
 
+use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
-use tokio::task::{JoinSet, LocalSet};
+use tokio::sync::watch;
+use tokio::task::LocalSet;
+use tokio::time::{Instant, timeout_at};
 
+use super::door::{Door, Doors};
 use super::drain::{Shutdown, State};
 use super::registry::Registry;
-use super::{Connection, Service, Settings, connection, listener};
+use super::{Connection, Service, Settings, connection};
+use crate::listen::Sockets;
 
 /// Serves until the end of a drain, or a stop. What is left then is dropped with the `LocalSet`.
 pub(super) fn run<S: Service>(
     runtime: &Runtime,
-    listeners: Vec<TcpListener>,
+    thread: usize,
+    sockets: watch::Receiver<Sockets>,
     settings: Settings,
     make: impl FnOnce() -> S,
-    mut shutdown: Shutdown,
+    shutdown: Shutdown,
 ) {
     let tasks = LocalSet::new();
     tasks.block_on(runtime, async {
-        let service = Rc::new(make());
         let registry = Registry::new(settings);
-        let mut accepting = JoinSet::new();
-        for listener in listeners {
-            accepting.spawn_local(accept(listener, service.clone(), registry.clone(), shutdown.clone()));
-        }
+        let (service, held) = (Rc::new(make()), registry.clone());
+        let hand_on = move |stream: TcpStream, client: SocketAddr, door: &Rc<Door>| {
+            let connection = Connection::new(&stream, client, door.clone(), held.clone());
+            tokio::task::spawn_local(connection::serve(stream, connection, service.clone()));
+        };
+        let mut doors = Doors::new(thread, registry.clone(), hand_on);
         let mut stop = shutdown.clone();
         let serve = async {
-            shutdown.reached(State::Drain).await;
-            // Before the last connections are accepted, so that they are told as well.
-            registry.drain();
-            while accepting.join_next().await.is_some() {}
-            if tokio::time::timeout(settings.drain, registry.fewer_than(1)).await.is_err() {
+            follow(&mut doors, sockets, shutdown).await;
+            let end = Instant::now() + settings.drain;
+            doors.close().await;
+            if timeout_at(end, registry.fewer_than(1)).await.is_err() {
                 tracing::warn!(left = registry.count(), "the drain's time is over; what is in flight is cut off");
             }
         };
@@ -47,14 +53,18 @@ pub(super) fn run<S: Service>(
     });
 }
 
-async fn accept<S: Service>(listener: TcpListener, service: Rc<S>, registry: Rc<Registry>, shutdown: Shutdown) {
-    let server = match listener.local_addr() {
-        Ok(server) => server,
-        Err(error) => return tracing::error!(error = &error as &dyn std::error::Error, "a thread can't listen"),
-    };
-    let hand_on = |stream, client| {
-        let connection = Connection::new(&stream, client, server, registry.clone());
-        tokio::task::spawn_local(connection::serve(stream, connection, service.clone()));
-    };
-    listener::accept(listener, &registry, shutdown, hand_on).await;
+/// Opens and closes doors until a drain begins. What was there before it is opened still: clients may wait there.
+async fn follow<F>(doors: &mut Doors<F>, mut sockets: watch::Receiver<Sockets>, mut shutdown: Shutdown)
+where
+    F: Fn(TcpStream, SocketAddr, &Rc<Door>) + Clone + 'static,
+{
+    loop {
+        let now = sockets.borrow_and_update().clone();
+        doors.follow(&now);
+        tokio::select! {
+            biased;
+            Ok(()) = sockets.changed() => {}
+            () = shutdown.reached(State::Drain) => return,
+        }
+    }
 }

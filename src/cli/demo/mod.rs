@@ -35,7 +35,8 @@ impl Demo {
         let program = std::env::current_exe().context("where this program is, is not known")?;
         let settings = settings(&workplace, log);
         let tour = |ready: daemon::Ready| {
-            if let Err(error) = print(&tour::text(&workplace, &program, ready.listen)) {
+            let Some(&listen) = ready.listen.first() else { return };
+            if let Err(error) = print(&tour::text(&workplace, &program, listen)) {
                 warn_user(&format!("error: {error:#}"));
             }
         };
