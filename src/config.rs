@@ -47,6 +47,9 @@ pub struct Settings {
     /// The log.
     #[command(flatten)]
     pub log: telemetry::Settings,
+    /// The access log.
+    #[command(flatten)]
+    pub access_log: telemetry::access::Settings,
 }
 
 /// A length of time as manifests write it (GEP-2257): `30s`, `1m30s`, `500ms`.
@@ -111,7 +114,14 @@ mod tests {
 
     #[test]
     fn values_out_of_range_are_usage_errors() {
-        for bad in [["--threads", "0"], ["--listen", "8080"], ["--drain-timeout", "30"], ["--log", "x=loud"], ["--log-format", "xml"]] {
+        for bad in [
+            ["--threads", "0"],
+            ["--listen", "8080"],
+            ["--drain-timeout", "30"],
+            ["--log", "x=loud"],
+            ["--log-format", "xml"],
+            ["--access-log", "common"],
+        ] {
             assert_eq!(parse(&bad).unwrap_err().exit_code(), 2, "{bad:?}");
         }
     }

@@ -13,18 +13,19 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
-use crate::backend::ResponseBody;
 use crate::config::Settings;
 use crate::container::Runtimes;
 use crate::container::watch::{Starts, Watcher};
 use crate::listen::Sharing;
-use crate::proxy::{Peer, Proxy};
+use crate::metrics::{Connected, Metrics, Shard};
+use crate::proxy::{AnswerBody, Peer, Proxy, Sink};
 use crate::reconcile::Reconciler;
 use crate::server::{self, Connection};
 use crate::snapshot::Reader;
 use crate::source::{Dir, Relist, Source};
 use crate::state::Store;
-use crate::{admin, listen, snapshot};
+use crate::telemetry::access::{self, Log};
+use crate::{admin, listen, snapshot, telemetry};
 
 /// What a daemon that serves is told by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +49,9 @@ pub enum Error {
     /// No admin socket.
     #[error(transparent)]
     Admin(#[from] admin::Error),
+    /// No access log.
+    #[error(transparent)]
+    AccessLog(#[from] access::Error),
     /// The address can't be listened on.
     #[error("can't listen on {0}")]
     Listen(SocketAddr, #[source] std::io::Error),
@@ -69,6 +73,8 @@ pub fn run(settings: &Settings, hangup: Hangup, ready: impl FnOnce(Ready)) -> Re
 
 async fn both_planes(settings: &Settings, hangup: Hangup, ready: impl FnOnce(Ready)) -> Result<(), Error> {
     let signals = Signals::listen(hangup)?;
+    let metrics = Metrics::default();
+    let log = Log::open(&settings.access_log, metrics.control())?;
     raise_descriptor_limit();
     let bound = listen::bind(settings.listen, settings.threads, Sharing::Alone);
     let bound = bound.and_then(|bound| bound.open().map(|()| Arc::new(bound))).map_err(|error| Error::Listen(settings.listen, error))?;
@@ -76,6 +82,7 @@ async fn both_planes(settings: &Settings, hangup: Hangup, ready: impl FnOnce(Rea
     tracing::info!(address = %listen, "listening");
     let admin = admin::Listener::bind(&settings.admin)?;
     let (publisher, reader) = snapshot::channel();
+    let publisher = publisher.counted(metrics.control().clone());
 
     let source = Dir::open(&settings.manifests)?;
     let relist = source.relist();
@@ -89,13 +96,15 @@ async fn both_planes(settings: &Settings, hangup: Hangup, ready: impl FnOnce(Rea
         publisher,
         bound.clone(),
         settings.allow_empty,
-    );
+    )
+    .counted(metrics.control().clone());
     let mut control = tokio::spawn(reconciler.run(source));
 
     let (trigger, shutdown) = server::shutdown();
     let limits = server::Settings { drain: settings.drain, ..server::Settings::default() };
-    let made_of = reader.clone();
-    let serving = server::serve(&[bound], settings.threads, limits, move || Web::new(&made_of), &shutdown)?;
+    let (made_of, counted, sink) = (reader.clone(), metrics.clone(), log.as_ref().map(Log::sink));
+    let serving = server::serve(&[bound], settings.threads, limits, move || Web::new(&made_of, counted.shard(), sink.as_ref()), &shutdown)?;
+    tokio::spawn(telemetry::follow(reader.clone(), metrics.control().clone()));
     let (stop_admin, admin_stops) = tokio::sync::oneshot::channel::<()>();
     let admin = tokio::spawn(admin::serve(admin, reader.clone(), async { drop(admin_stops.await) }));
 
@@ -104,10 +113,13 @@ async fn both_planes(settings: &Settings, hangup: Hangup, ready: impl FnOnce(Rea
         let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]);
         ready(Ready { listen });
     }
-    let why = until_end(&mut control, signals, relist, &trigger, serving).await;
+    let why = until_end(&mut control, signals, &relist, log.as_ref(), &trigger, serving).await;
     control.abort();
     drop(stop_admin);
     let _ = admin.await;
+    if let Some(log) = log {
+        log.close();
+    }
     why
 }
 
@@ -115,7 +127,8 @@ async fn both_planes(settings: &Settings, hangup: Hangup, ready: impl FnOnce(Rea
 async fn until_end(
     control: &mut JoinHandle<()>,
     mut signals: Signals,
-    relist: Relist,
+    relist: &Relist,
+    log: Option<&Log>,
     trigger: &server::Trigger,
     serving: server::Running,
 ) -> Result<(), Error> {
@@ -126,6 +139,7 @@ async fn until_end(
                 Word::Relist => {
                     tracing::info!("SIGHUP: listing again");
                     relist.ask();
+                    log.inspect(|log| log.reopen());
                 }
             },
             // It runs for ever: without it nothing would follow the manifests, and nobody would notice.
@@ -159,11 +173,12 @@ fn raise_descriptor_limit() {
 /// The serving plane of one thread, as the server calls it.
 struct Web {
     proxy: Rc<Proxy>,
+    shard: Rc<Shard>,
 }
 
 impl Web {
-    fn new(reader: &Reader) -> Self {
-        let proxy = Rc::new(Proxy::new(reader));
+    fn new(reader: &Reader, shard: Rc<Shard>, log: Option<&impl Fn(Rc<Shard>) -> Sink>) -> Self {
+        let proxy = Rc::new(Proxy::new(reader, shard.clone(), log.map(|sink| sink(shard.clone()))));
         let (held, mut reader) = (proxy.clone(), reader.clone());
         // A thread without requests lets go of old pictures, too: they hold the roots of containers.
         tokio::task::spawn_local(async move {
@@ -173,14 +188,14 @@ impl Web {
                 held.refresh();
             }
         });
-        Self { proxy }
+        Self { proxy, shard }
     }
 }
 
 impl server::Service for Web {
-    type Body = ResponseBody;
+    type Body = AnswerBody;
 
-    async fn call(&self, request: Request<Incoming>, connection: &Rc<Connection>) -> Response<ResponseBody> {
+    async fn call(&self, request: Request<Incoming>, connection: &Rc<Connection>) -> Response<AnswerBody> {
         let client_ip = HeaderValue::from_str(&connection.client.ip().to_string()).unwrap_or(HeaderValue::from_static(""));
         // Only a tunnel outlives its request.
         let in_flight = request.headers().contains_key(UPGRADE).then(|| -> Rc<dyn std::fmt::Debug> { Rc::new(connection.hold()) });
@@ -193,6 +208,10 @@ impl server::Service for Web {
             in_flight,
         };
         self.proxy.answer(request, &peer).await
+    }
+
+    fn connected(&self) -> Option<Connected> {
+        Some(self.shard.connected())
     }
 }
 

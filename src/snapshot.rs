@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use crate::api::v1::{AppResource, Event, GatewayResource, SourceResource};
 use crate::listen::Sockets;
+use crate::metrics::{Control, Served};
 use crate::route::Listeners;
 
 /// What is served, and what is said about it.
@@ -48,6 +49,7 @@ pub struct Publisher {
     revision: watch::Sender<u64>,
     /// Pictures that some thread may still hold. They are freed here, not on a serving thread.
     retired: Vec<Arc<Snapshot>>,
+    counts: Control,
 }
 
 /// A reader; clones are cheap.
@@ -65,10 +67,29 @@ pub type Cached = Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>;
 pub fn channel() -> (Publisher, Reader) {
     let current = Arc::new(ArcSwap::from_pointee(Snapshot::default()));
     let (sender, receiver) = watch::channel(0);
-    (Publisher { current: current.clone(), revision: sender, retired: Vec::new() }, Reader { current, revision: receiver })
+    (
+        Publisher { current: current.clone(), revision: sender, retired: Vec::new(), counts: Control::default() },
+        Reader { current, revision: receiver },
+    )
+}
+
+impl Served for Snapshot {
+    fn has_rule(&self, app: &str, rule: &str) -> bool {
+        self.listeners.app(app).is_some_and(|app| app.rules.iter().any(|known| *known.name == *rule))
+    }
+
+    fn has_backend(&self, app: &str, backend: &str) -> bool {
+        self.listeners.app(app).is_some_and(|app| app.backends.iter().any(|known| known.name.as_str() == backend))
+    }
 }
 
 impl Publisher {
+    /// The same, with the number of pictures that are still held told to the control plane's counts.
+    #[must_use]
+    pub fn counted(self, counts: Control) -> Self {
+        Self { counts, ..self }
+    }
+
     /// Swaps a new picture in and wakes the readers. Returns its revision.
     pub fn publish(&mut self, picture: Snapshot) -> u64 {
         let revision = self.next_revision();
@@ -88,6 +109,7 @@ impl Publisher {
     /// Frees the pictures that nobody holds any more. Returns whether some are still held.
     pub fn free_retired(&mut self) -> bool {
         self.retired.retain(|old| Arc::strong_count(old) > 1);
+        self.counts.retired(self.retired.len());
         !self.retired.is_empty()
     }
 }

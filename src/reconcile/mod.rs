@@ -13,6 +13,7 @@ mod entry;
 mod intake;
 mod resource;
 pub mod step;
+mod timing;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use crate::api::v1::App;
 use crate::container::Runtimes;
 use crate::container::watch::{Starts, Watch, Watcher};
 use crate::listen::Bound;
+use crate::metrics::Control;
 use crate::names::AppName;
 use crate::snapshot::Publisher;
 use crate::source::{Listing, Source};
@@ -32,6 +34,7 @@ use agenda::Agenda;
 use board::Board;
 use entry::{Entry, Seen};
 use intake::Intake;
+use timing::Timing;
 
 /// Everything is looked at again so often, whatever the events said.
 const RELIST: Duration = Duration::from_secs(30);
@@ -49,6 +52,7 @@ pub struct Reconciler {
     entries: BTreeMap<AppName, Entry>,
     by_key: HashMap<u64, AppName>,
     next_key: u64,
+    timing: Timing,
 }
 
 impl Reconciler {
@@ -73,11 +77,18 @@ impl Reconciler {
             entries: BTreeMap::new(),
             by_key: HashMap::new(),
             next_key: 0,
+            timing: Timing::default(),
         };
         for record in records {
             this.admit(record, Entry::restored);
         }
         this
+    }
+
+    /// The same, with what it does counted.
+    #[must_use]
+    pub fn counted(self, counts: Control) -> Self {
+        Self { timing: Timing::new(counts), ..self }
     }
 
     /// Runs until it is dropped.
@@ -90,11 +101,14 @@ impl Reconciler {
         let mut first = Some(Instant::now() + FIRST_LOOKS);
         loop {
             let entries = &mut self.entries;
-            self.agenda.start(|name| entries.get_mut(name).map(Entry::job));
+            self.agenda.start(self.timing.counts(), |name| entries.get_mut(name).map(Entry::job));
             self.board.publish(&self.entries);
             if first.is_some_and(|latest| (self.agenda.is_idle() && self.board.is_settled()) || Instant::now() >= latest) {
                 first = None;
                 self.board.open();
+            }
+            if first.is_none() {
+                self.timing.served();
             }
             self.board.sweep();
             let wake = self.agenda.next_due().into_iter().chain(first).chain(self.board.sweep_due()).min();
@@ -115,6 +129,7 @@ impl Reconciler {
 
     /// Takes a listing: the directory's content decides, however it came to be.
     fn list(&mut self, listing: &Listing) {
+        let began = std::time::Instant::now();
         let owners = self.entries.iter().map(|(name, entry)| (name.clone(), entry.record.file.clone())).collect();
         let Some(news) = self.intake.read(listing, &owners) else { return };
         for name in news.gone {
@@ -128,10 +143,12 @@ impl Reconciler {
                 && entry.want(desired)
             {
                 entry.hurry();
+                self.timing.noticed(&name);
                 self.agenda.soon(name);
             }
         }
         self.board.strays(news.assignment.strays);
+        self.timing.counts().listed(began);
     }
 
     fn admit(&mut self, record: Record<App>, make: fn(u64, Record<App>) -> Entry) {
@@ -151,6 +168,8 @@ impl Reconciler {
             self.starts.clear(key);
         }
         self.agenda.forget(&name);
+        self.timing.noticed(&name);
+        self.timing.decided(&name, true);
         self.board.remove(name);
     }
 
@@ -160,6 +179,7 @@ impl Reconciler {
             if let Some(entry) = self.entries.get_mut(&name) {
                 entry.hurry();
             }
+            self.timing.noticed(&name);
             self.agenda.soon(name);
         }
     }
@@ -184,7 +204,9 @@ impl Reconciler {
         if decision.serve == step::Serve::Wanted {
             entry.promote();
         }
-        match entry.routes() {
+        let routes = entry.routes();
+        self.timing.decided(name, matches!(routes, Some(Ok(_))));
+        match routes {
             None => {}
             Some(Ok(app)) => self.board.route(app),
             Some(Err(error)) => tracing::error!(app = %name, "{error}"),

@@ -379,7 +379,12 @@ fn a_tunnel_carries_bytes_both_ways_and_ends_half_by_half() {
                 let request = request.map(|body| RequestBody::new(body, None, SECOND).unwrap());
                 let mut response = pool.send(call(&address), request).await.unwrap();
                 let backend = hyper::upgrade::on(&mut response);
-                tokio::task::spawn_local(async move { noted.set(Some(tunnel(upgrade, backend, Some(5 * SECOND)).await.unwrap())) });
+                tokio::task::spawn_local(async move {
+                    let (to_backend, to_client) = (Cell::new(0), Cell::new(0));
+                    let carried = Carried { to_backend: &to_backend, to_client: &to_client };
+                    tunnel(upgrade, backend, Some(5 * SECOND), carried).await.unwrap();
+                    noted.set(Some((to_backend.get(), to_client.get())));
+                });
                 Ok::<_, Infallible>(response)
             }
         });

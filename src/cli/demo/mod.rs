@@ -55,5 +55,6 @@ fn settings(workplace: &Workplace, log: telemetry::Settings) -> Settings {
         threads: config::cores(),
         allow_empty: false,
         log,
+        access_log: telemetry::access::Settings::default(),
     }
 }
