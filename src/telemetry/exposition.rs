@@ -15,10 +15,7 @@ use crate::api::v1::{Condition, ConditionStatus, ConditionType, Conditions, Even
 use crate::metrics::{Families, Kind, Metrics, Value};
 use crate::snapshot::{Reader, Snapshot};
 
-/// What the text is, as `Content-Type`.
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
-/// The text of now.
+/// The text of now, in OpenMetrics 1.0.
 #[must_use]
 pub fn text(metrics: &Metrics, reader: &Reader) -> String {
     let snapshot = reader.load();
@@ -144,7 +141,3 @@ fn names<'c>(conditions: impl Iterator<Item = &'c Condition>) -> Vec<(ConditionT
     types.dedup();
     types.into_iter().map(|type_| (type_, type_.to_string())).collect()
 }
-
-#[cfg(test)]
-#[path = "exposition_tests.rs"]
-mod tests;
