@@ -178,11 +178,12 @@ fn requests_errors_and_connections_are_counted() {
         line if line.contains("/silent") => std::io::copy(stream, &mut std::io::sink()).is_ok(),
         _ => stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n").is_ok(),
     });
-    let daemon = Daemon::builder().manifest("app.yaml", &backend.manifest("name: main")).start();
+    let daemon = Daemon::builder().manifest("app.yaml", &backend.manifest("name: main")).arg("--threads").arg("1").start();
     let before = scrape(&daemon);
     for _ in 0..3 {
         assert_eq!(daemon.request("/").body("12345").send().status, 200);
     }
+    wait_value(&daemon, "lxcproxy_backend_connections_idle{protocol=\"http\"}", 1.0);
     assert_eq!(daemon.get("/close").status, 502);
     let mut client = TcpStream::connect(daemon.address()).unwrap();
     client.write_all(b"GET /silent HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
@@ -199,7 +200,7 @@ fn requests_errors_and_connections_are_counted() {
         ("lxcproxy_http_request_duration_seconds_count{app=\"app\",rule=\"main\"}", 5.0),
         ("lxcproxy_backend_errors_total{app=\"app\",backend=\"web\",reason=\"closed\"}", 1.0),
         ("lxcproxy_connections_total", 5.0),
-        ("lxcproxy_backend_connections_idle{protocol=\"http\"}", 1.0),
+        ("lxcproxy_backend_connections_idle{protocol=\"http\"}", 0.0),
         ("lxcproxy_config_last_reload_successful", 1.0),
         ("lxcproxy_condition{kind=\"App\",name=\"app\",status=\"true\",type=\"Ready\"}", 1.0),
     ] {

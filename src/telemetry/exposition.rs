@@ -79,11 +79,11 @@ impl Objects {
         let samples = self.all().flat_map(|(kind, name, conditions)| {
             let types = &types;
             conditions.iter().flat_map(move |condition| {
-                let type_ = types.iter().find(|(known, _)| *known == condition.type_).map_or("", |(_, name)| name.as_str());
+                let stated = types.iter().find(|(known, _)| *known == condition.type_).map_or("", |(_, name)| name.as_str());
                 let statuses = [("true", ConditionStatus::True), ("false", ConditionStatus::False), ("unknown", ConditionStatus::Unknown)];
                 statuses.map(|(label, status)| {
                     let holds = Value::Count(u64::from(condition.status == status));
-                    ([("kind", kind), ("name", name), ("type", type_), ("status", label)], holds)
+                    ([("kind", kind), ("name", name), ("type", stated), ("status", label)], holds)
                 })
             })
         });

@@ -112,7 +112,6 @@ impl Log {
     }
 
     /// Where a serving thread puts its requests. What has no room is counted in the thread's shard.
-    #[must_use]
     pub fn sink(&self) -> impl Fn(Rc<Shard>) -> Sink + Send + Clone + use<> {
         let queue = self.queue.clone();
         move |shard| {
