@@ -109,8 +109,9 @@ async fn both_planes(settings: &Settings, hangup: Hangup, ready: impl FnOnce(Rea
     let serving = server::serve(&[bound], settings.threads, limits, move || Web::new(&made_of, counted.shard(), sink.as_ref()), &shutdown)?;
     tokio::spawn(telemetry::follow(reader.clone(), metrics.control().clone()));
     let (stop_admin, admin_stops) = tokio::sync::oneshot::channel::<()>();
-    let metrics = admin::MetricsText::new(|| "# EOF\n".to_owned());
-    let admin = tokio::spawn(admin::serve(admin, scraped, reader.clone(), metrics, async { drop(admin_stops.await) }));
+    let (counted, read) = (metrics.clone(), reader.clone());
+    let text = admin::MetricsText::new(move || telemetry::exposition::text(&counted, &read));
+    let admin = tokio::spawn(admin::serve(admin, scraped, reader.clone(), text, async { drop(admin_stops.await) }));
 
     let mut first = reader;
     if first.newer_than(0).await.is_some() {
