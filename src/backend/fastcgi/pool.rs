@@ -65,13 +65,8 @@ impl Pool {
         Self::new(EXPIRY, idle)
     }
 
-    /// A pool whose connections wait so long at most.
-    #[cfg(test)]
-    pub(super) fn with_expiry(expiry: Duration) -> Self {
-        Self::new(expiry, Gauge::default())
-    }
-
-    fn new(expiry: Duration, idle: Gauge) -> Self {
+    /// The same; they wait so long at most.
+    pub(super) fn new(expiry: Duration, idle: Gauge) -> Self {
         Self(Rc::new(RefCell::new(Shared { slots: HashMap::new(), swept: false, expiry, idle })))
     }
 }
