@@ -4,6 +4,7 @@
 
 mod sockets;
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,21 +13,23 @@ use http::header::UPGRADE;
 use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
-use crate::backend::ResponseBody;
 use crate::config::Settings;
 use crate::container::Runtimes;
 use crate::container::watch::{Starts, Watcher};
 use crate::listen::Sharing;
-use crate::proxy::{Peer, Proxy};
+use crate::metrics::{Connected, Metrics, Shard};
+use crate::proxy::{AnswerBody, Peer, Proxy, Sink};
 use crate::reconcile::{Listening, Reconciler};
 use crate::server::{self, Connection};
 use crate::snapshot::{Reader, Snapshot};
 use crate::source::{Dir, Relist, Source};
 use crate::state::Store;
-use crate::{admin, listen, snapshot};
+use crate::telemetry::access::{self, Log};
+use crate::{admin, listen, snapshot, telemetry};
 use sockets::Follower;
 
 /// What a daemon that serves is told by.
@@ -51,6 +54,9 @@ pub enum Error {
     /// No admin socket.
     #[error(transparent)]
     Admin(#[from] admin::Error),
+    /// No access log.
+    #[error(transparent)]
+    AccessLog(#[from] access::Error),
     /// The address can't be listened on.
     #[error("can't listen on {0}")]
     Listen(SocketAddr, #[source] std::io::Error),
@@ -72,9 +78,13 @@ pub fn run(settings: &Settings, hangup: Hangup, ready: impl FnOnce(Ready)) -> Re
 
 async fn both_planes(settings: &Settings, hangup: Hangup, ready: impl FnOnce(Ready)) -> Result<(), Error> {
     let mut signals = Signals::listen(hangup)?;
+    let metrics = Metrics::default();
+    let log = Log::open(&settings.access_log, metrics.control())?;
     raise_descriptor_limit();
     let admin = admin::Listener::bind(&settings.admin)?;
+    let scraped = settings.metrics_listen.map(metrics_port).transpose()?;
     let (publisher, reader) = snapshot::channel();
+    let publisher = publisher.counted(metrics.control().clone());
 
     let source = Dir::open(&settings.manifests)?;
     let relist = source.relist();
@@ -88,16 +98,21 @@ async fn both_planes(settings: &Settings, hangup: Hangup, ready: impl FnOnce(Rea
         publisher,
         Listening { address: settings.listen, threads: settings.threads },
         settings.allow_empty,
-    );
+    )
+    .counted(metrics.control().clone());
     let mut control = tokio::spawn(reconciler.run(source));
 
     let (trigger, shutdown) = server::shutdown();
     let limits = server::Settings { drain: settings.drain, ..server::Settings::default() };
-    let made_of = reader.clone();
     let mut snapshots = Follower::new(reader.clone());
-    let serving = server::serve(&snapshots.subscribe(), settings.threads, limits, move || Web::new(&made_of), &shutdown)?;
+    let (made_of, counted, sink) = (reader.clone(), metrics.clone(), log.as_ref().map(Log::sink));
+    let make = move || Web::new(&made_of, counted.shard(), sink.as_ref());
+    let serving = server::serve(&snapshots.subscribe(), settings.threads, limits, make, &shutdown)?;
+    tokio::spawn(telemetry::follow(reader.clone(), metrics.control().clone()));
     let (stop_admin, admin_stops) = tokio::sync::oneshot::channel::<()>();
-    let admin = tokio::spawn(admin::serve(admin, reader, async { drop(admin_stops.await) }));
+    let (counted, read) = (metrics.clone(), reader.clone());
+    let text = admin::MetricsText::new(move || telemetry::exposition::text(&counted, &read));
+    let admin = tokio::spawn(admin::serve(admin, scraped, reader, text, async { drop(admin_stops.await) }));
 
     let mut ready = Some(ready);
     let begin = |snapshot: &Snapshot| {
@@ -107,12 +122,25 @@ async fn both_planes(settings: &Settings, hangup: Hangup, ready: impl FnOnce(Rea
         ready(Ready { listen: snapshot.sockets.keys().copied().collect() });
         Ok(())
     };
-    let why = until_end(&mut signals, &mut control, &mut snapshots, relist, begin).await;
+    let why = until_end(&mut signals, &mut control, &mut snapshots, &relist, log.as_ref(), begin).await;
     let why = drained(&mut signals, &trigger, serving, why).await;
     control.abort();
     drop(stop_admin);
     let _ = admin.await;
+    if let Some(log) = log {
+        log.close();
+    }
     why
+}
+
+/// The port for metrics.
+fn metrics_port(address: SocketAddr) -> Result<TcpListener, Error> {
+    let failed = |error| Error::Listen(address, error);
+    let bound = listen::bind(address, 1, Sharing::Alone).map_err(failed)?;
+    bound.open().map_err(failed)?;
+    tracing::info!(address = %bound.local_addr(), "metrics are answered");
+    let socket = bound.take(0).ok_or_else(|| failed(ErrorKind::AddrNotAvailable.into()))?;
+    TcpListener::from_std(socket).map_err(failed)
 }
 
 /// Follows the snapshots until a signal, or a fault, ends it. `begin` sees each of them.
@@ -120,7 +148,8 @@ async fn until_end(
     signals: &mut Signals,
     control: &mut JoinHandle<()>,
     snapshots: &mut Follower,
-    relist: Relist,
+    relist: &Relist,
+    log: Option<&Log>,
     mut begin: impl FnMut(&Snapshot) -> Result<(), Error>,
 ) -> Result<(), Error> {
     loop {
@@ -130,6 +159,7 @@ async fn until_end(
                 Word::Relist => {
                     tracing::info!("SIGHUP: listing again");
                     relist.ask();
+                    log.inspect(|log| log.reopen());
                 }
             },
             Some(snapshot) = snapshots.next() => begin(&snapshot)?,
@@ -178,11 +208,12 @@ fn raise_descriptor_limit() {
 /// The serving plane of one thread, as the server calls it.
 struct Web {
     proxy: Rc<Proxy>,
+    shard: Rc<Shard>,
 }
 
 impl Web {
-    fn new(reader: &Reader) -> Self {
-        let proxy = Rc::new(Proxy::new(reader));
+    fn new(reader: &Reader, shard: Rc<Shard>, log: Option<&impl Fn(Rc<Shard>) -> Sink>) -> Self {
+        let proxy = Rc::new(Proxy::new(reader, shard.clone(), log.map(|sink| sink(shard.clone()))));
         let (held, mut reader) = (proxy.clone(), reader.clone());
         // A thread without requests lets go of old pictures, too: they hold the roots of containers.
         tokio::task::spawn_local(async move {
@@ -192,14 +223,14 @@ impl Web {
                 held.refresh();
             }
         });
-        Self { proxy }
+        Self { proxy, shard }
     }
 }
 
 impl server::Service for Web {
-    type Body = ResponseBody;
+    type Body = AnswerBody;
 
-    async fn call(&self, request: Request<Incoming>, connection: &Rc<Connection>) -> Response<ResponseBody> {
+    async fn call(&self, request: Request<Incoming>, connection: &Rc<Connection>) -> Response<AnswerBody> {
         let client_ip = HeaderValue::from_str(&connection.client.ip().to_string()).unwrap_or(HeaderValue::from_static(""));
         // Only a tunnel outlives its request.
         let in_flight = request.headers().contains_key(UPGRADE).then(|| -> Rc<dyn std::fmt::Debug> { Rc::new(connection.hold()) });
@@ -212,6 +243,10 @@ impl server::Service for Web {
             in_flight,
         };
         self.proxy.answer(request, &peer).await
+    }
+
+    fn connected(&self) -> Option<Connected> {
+        Some(self.shard.connected())
     }
 }
 

@@ -7,6 +7,7 @@
 //! Vocabulary, without policy:
 //! - [`names`]: parsed once, valid ever after
 //! - [`api`]: manifests and their status, as written
+//! - [`metrics`]: what happens, counted per thread
 //! - [`container`]: what a container is; `container::rootfs` is the only door to its files
 //! - [`dial`]: an address becomes a connection
 //! - [`listen`]: an address becomes sockets that clients can connect to
@@ -49,6 +50,7 @@ pub mod daemon;
 pub mod dial;
 pub mod listen;
 pub mod manifest;
+pub mod metrics;
 pub mod names;
 pub mod proxy;
 pub mod reconcile;

@@ -8,8 +8,9 @@ use arc_swap::{ArcSwap, Cache};
 use imbl::{OrdMap, Vector};
 use tokio::sync::watch;
 
-use crate::api::v1::{AppResource, Event, GatewayResource, SourceResource};
+use crate::api::v1::{AppResource, Event, GatewayResource, Resource, SourceResource};
 use crate::listen::Sockets;
+use crate::metrics::{Control, Served};
 use crate::route::Listeners;
 
 /// What is served, and what is said about it.
@@ -32,13 +33,14 @@ pub struct Snapshot {
     pub events: Vector<Arc<Event>>,
 }
 
-impl Snapshot {
-    /// What is shown under this name: the App that has it, then manifests that want it, or the one whose path it is.
-    pub fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a AppResource> {
-        // `!` is what follows the space of a key.
-        let keys = name.to_owned()..format!("{name}!");
-        self.apps.range(keys).map(|(_, app)| &**app).filter(move |app| app.metadata.name == name)
-    }
+/// What is shown under this name: the object that has it, then manifests that want it, or the one whose path it is.
+pub fn named<'a, S, T>(
+    objects: &'a OrdMap<String, Arc<Resource<S, T>>>,
+    name: &'a str,
+) -> impl Iterator<Item = &'a Arc<Resource<S, T>>> + use<'a, S, T> {
+    // `!` is what follows the space of a key.
+    let keys = name.to_owned()..format!("{name}!");
+    objects.range(keys).map(|(_, object)| object).filter(move |object| object.metadata.name == name)
 }
 
 /// The one writer. Not `Clone`: there is one owner of the decision to swap.
@@ -48,6 +50,7 @@ pub struct Publisher {
     revision: watch::Sender<u64>,
     /// Pictures that some thread may still hold. They are freed here, not on a serving thread.
     retired: Vec<Arc<Snapshot>>,
+    counts: Control,
 }
 
 /// A reader; clones are cheap.
@@ -65,10 +68,29 @@ pub type Cached = Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>;
 pub fn channel() -> (Publisher, Reader) {
     let current = Arc::new(ArcSwap::from_pointee(Snapshot::default()));
     let (sender, receiver) = watch::channel(0);
-    (Publisher { current: current.clone(), revision: sender, retired: Vec::new() }, Reader { current, revision: receiver })
+    (
+        Publisher { current: current.clone(), revision: sender, retired: Vec::new(), counts: Control::default() },
+        Reader { current, revision: receiver },
+    )
+}
+
+impl Served for Snapshot {
+    fn has_rule(&self, app: &str, rule: &str) -> bool {
+        self.listeners.app(app).is_some_and(|app| app.rules.iter().any(|known| *known.name == *rule))
+    }
+
+    fn has_backend(&self, app: &str, backend: &str) -> bool {
+        self.listeners.app(app).is_some_and(|app| app.backends.iter().any(|known| known.name.as_str() == backend))
+    }
 }
 
 impl Publisher {
+    /// The same, with the number of pictures that are still held told to the control plane's counts.
+    #[must_use]
+    pub fn counted(self, counts: Control) -> Self {
+        Self { counts, ..self }
+    }
+
     /// Swaps a new picture in and wakes the readers. Returns its revision.
     pub fn publish(&mut self, picture: Snapshot) -> u64 {
         let revision = self.next_revision();
@@ -88,6 +110,7 @@ impl Publisher {
     /// Frees the pictures that nobody holds any more. Returns whether some are still held.
     pub fn free_retired(&mut self) -> bool {
         self.retired.retain(|old| Arc::strong_count(old) > 1);
+        self.counts.retired(self.retired.len());
         !self.retired.is_empty()
     }
 }

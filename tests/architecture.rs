@@ -8,9 +8,10 @@ mod source;
 use source::{Name, Source};
 
 /// Every room, from the vocabulary down. A room names only rooms above it.
-const ROOMS: [&str; 21] = [
+const ROOMS: [&str; 22] = [
     "names",
     "api",
+    "metrics",
     "container",
     "dial",
     "listen",

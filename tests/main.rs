@@ -5,6 +5,7 @@
 #![allow(unreachable_pub, reason = "nobody uses a test from outside")]
 #![allow(clippy::print_stderr, reason = "what a test prints is shown when it fails")]
 
+mod access_log;
 mod application;
 mod architecture;
 mod cli;
@@ -15,6 +16,7 @@ mod fastcgi;
 mod gateways;
 mod http;
 mod last_good;
+mod metrics;
 mod process;
 mod reference;
 mod replacements;

@@ -1,6 +1,8 @@
 //! Bodies, both ways: concrete types, so that no frame costs an allocation or a virtual call.
 
+use std::cell::Cell;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -19,6 +21,7 @@ pub struct RequestBody {
     limit: u64,
     idle: Duration,
     timer: Option<Pin<Box<Sleep>>>,
+    counter: Option<Rc<Cell<u64>>>,
 }
 
 impl RequestBody {
@@ -29,14 +32,20 @@ impl RequestBody {
     pub fn new(inner: Incoming, limit: Option<u64>, idle: Duration) -> Result<Self, Error> {
         match (limit, inner.size_hint().lower()) {
             (Some(limit), announced) if announced > limit => Err(Error::BodyTooLarge(limit)),
-            _ => Ok(Self { inner: Some(inner), left: limit, limit: limit.unwrap_or(u64::MAX), idle, timer: None }),
+            _ => Ok(Self { inner: Some(inner), left: limit, limit: limit.unwrap_or(u64::MAX), idle, timer: None, counter: None }),
         }
     }
 
     /// No body.
     #[must_use]
     pub fn empty() -> Self {
-        Self { inner: None, left: None, limit: u64::MAX, idle: Duration::ZERO, timer: None }
+        Self { inner: None, left: None, limit: u64::MAX, idle: Duration::ZERO, timer: None, counter: None }
+    }
+
+    /// The same, with its bytes added to `counter` as they come.
+    #[must_use]
+    pub fn counted(self, counter: Rc<Cell<u64>>) -> Self {
+        Self { counter: Some(counter), ..self }
     }
 
     /// Its length in bytes, if the client announced one; `Some(0)` for none.
@@ -72,6 +81,9 @@ impl Body for RequestBody {
         this.timer = None;
         let Some(frame) = frame else { return Poll::Ready(None) };
         let frame = frame.map_err(Error::Downstream)?;
+        if let (Some(counter), Some(data)) = (&this.counter, frame.data_ref()) {
+            counter.set(counter.get() + data.len() as u64);
+        }
         if let (Some(left), Some(data)) = (&mut this.left, frame.data_ref()) {
             *left = left.checked_sub(data.len() as u64).ok_or(Error::BodyTooLarge(this.limit))?;
         }

@@ -14,6 +14,7 @@ use super::head::Head;
 use super::hop::{self, Tunnel};
 use super::id::RequestId;
 use super::peer::Peer;
+use super::record::Record;
 use super::rescue::Cause;
 use super::values::Values;
 use crate::backend::{RequestBody, ResponseBody, fastcgi, files};
@@ -28,7 +29,6 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 const CLIENT_IDLE: Duration = Duration::from_secs(60);
 
 /// A request on its way.
-#[derive(Debug)]
 pub(super) struct Forward<'a> {
     values: Values<'a>,
     /// The path that was matched: the client's own space.
@@ -41,6 +41,7 @@ pub(super) struct Forward<'a> {
     /// What the client asked for, byte for byte.
     target: Uri,
     script: Option<Script>,
+    record: &'a Record,
 }
 
 /// The script that runs.
@@ -53,7 +54,14 @@ struct Script {
 
 impl<'a> Forward<'a> {
     /// A request as it came, without the fields that belong to its connection or that only we may set.
-    pub(super) fn new(head: &Head, request: Request<Incoming>, client: Option<OnUpgrade>, peer: &'a Peer, id: RequestId) -> Self {
+    pub(super) fn new(
+        head: &Head,
+        request: Request<Incoming>,
+        client: Option<OnUpgrade>,
+        peer: &'a Peer,
+        id: RequestId,
+        record: &'a Record,
+    ) -> Self {
         let (mut parts, body) = request.into_parts();
         let protocol = parts.headers.get(UPGRADE).cloned();
         hop::clean(&mut parts.headers);
@@ -61,7 +69,12 @@ impl<'a> Forward<'a> {
         let values = Values { host: head.host().into(), path: head.path().into(), query: parts.uri.query().map(Into::into), peer, id };
         let upgrade = protocol.zip(client);
         let target = parts.uri.clone();
-        Self { values, matched: head.path().into(), parts, body: Some(body), upgrade, host: None, target, script: None }
+        Self { values, matched: head.path().into(), parts, body: Some(body), upgrade, host: None, target, script: None, record }
+    }
+
+    /// Where it is counted.
+    pub(super) fn record(&self) -> &'a Record {
+        self.record
     }
 
     /// The method.
@@ -170,7 +183,10 @@ impl<'a> Forward<'a> {
     /// The body, counted; `Error::BodyTooLarge` if its announced length is over the rule's limit.
     pub(super) fn take_body(&mut self, rule: &Rule) -> Result<RequestBody, Cause> {
         match self.body.take() {
-            Some(body) => RequestBody::new(body, rule.body_limit, CLIENT_IDLE).map_err(Cause::Backend),
+            Some(body) => {
+                let body = RequestBody::new(body, rule.body_limit, CLIENT_IDLE).map_err(Cause::Backend)?;
+                Ok(if body.length() == Some(0) { body } else { body.counted(self.record.received()) })
+            }
             None => Ok(RequestBody::empty()),
         }
     }

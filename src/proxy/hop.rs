@@ -7,8 +7,10 @@ use http::header::{CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version};
 use hyper::upgrade::OnUpgrade;
 
+use super::record::Record;
 use super::rescue::Cause;
-use crate::backend::{Error, ResponseBody, http as http_backend};
+use crate::backend::http::{self as http_backend, Carried};
+use crate::backend::{Error, ResponseBody};
 use crate::route::CompiledApp;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -45,12 +47,13 @@ pub(super) fn ask_upgrade(headers: &mut HeaderMap, protocol: HeaderValue) {
     headers.insert(UPGRADE, protocol);
 }
 
-/// Lets an answer through; after a 101 that was asked for, client and backend are joined.
+/// Lets an answer through; after a 101 that was asked for, its record has client and backend joined.
 pub(super) fn upgraded(
     mut answer: Response<ResponseBody>,
     client: Option<Tunnel>,
     app: &Arc<CompiledApp>,
     idle: Option<Duration>,
+    record: &Record,
 ) -> Result<Response<ResponseBody>, Cause> {
     let switching = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
     let protocol = if switching { answer.headers_mut().remove(UPGRADE) } else { None };
@@ -63,14 +66,30 @@ pub(super) fn upgraded(
     };
     let backend = hyper::upgrade::on(&mut answer);
     ask_upgrade(answer.headers_mut(), protocol);
-    let app = app.clone();
-    tokio::task::spawn_local(async move {
-        if let Err(error) = http_backend::tunnel(tunnel.client, backend, idle).await {
-            tracing::debug!(app = %app.name, "a tunnel has ended: {error}");
-        }
-        drop(tunnel.in_flight);
-    });
+    record.join(Joined { tunnel, backend, idle, app: app.clone() });
     Ok(answer)
+}
+
+/// A client and a backend that have both said yes.
+#[derive(Debug)]
+pub(super) struct Joined {
+    tunnel: Tunnel,
+    backend: OnUpgrade,
+    idle: Option<Duration>,
+    app: Arc<CompiledApp>,
+}
+
+impl Joined {
+    /// Carries bytes until the tunnel ends, and its record with it.
+    pub(super) async fn run(self, record: Record) {
+        let _counted = record.tunnelled();
+        let received = record.received();
+        let carried = Carried { to_backend: &received, to_client: record.sent() };
+        if let Err(error) = http_backend::tunnel(self.tunnel.client, self.backend, self.idle, carried).await {
+            tracing::debug!(app = %self.app.name, "a tunnel has ended: {error}");
+        }
+        drop(self.tunnel.in_flight);
+    }
 }
 
 /// A client that may be joined with a backend.

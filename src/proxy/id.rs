@@ -5,8 +5,8 @@ use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 /// Names one request: 16 hexadecimal digits. Unlike any other of this process, and hard to guess from outside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct RequestId(u64);
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RequestId(u64);
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

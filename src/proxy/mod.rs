@@ -2,6 +2,7 @@
 //!
 //! In: a request and who sent it. Out: always a response. Never: a lock, another thread, an answer of an App that was not matched.
 
+mod access;
 mod filter;
 mod forward;
 mod head;
@@ -9,10 +10,12 @@ mod hop;
 mod id;
 mod peer;
 mod pick;
+mod record;
 mod rescue;
 mod values;
 
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use http::{Request, Response};
@@ -21,55 +24,67 @@ use tokio::time::Instant;
 
 use crate::backend::files::{self, Found};
 use crate::backend::{Error, Phase, ResponseBody, fastcgi, http as http_backend};
+use crate::metrics::Shard;
 use crate::route::{self, CompiledApp, Files, Match, Protocol, Rule};
 use crate::snapshot::{Cached, Reader};
+pub use access::{Access, Sink};
 use forward::Forward;
 use head::Head;
+pub use id::RequestId;
 use id::RequestIds;
 pub use peer::Peer;
+pub use record::AnswerBody;
+use record::Recorder;
 use rescue::{Cause, Failure};
 
 /// The serving plane of one thread.
-#[derive(Debug)]
 pub struct Proxy {
     snapshot: RefCell<Cached>,
     http: http_backend::Pool,
     fastcgi: fastcgi::Pool,
     ids: RequestIds,
     dice: pick::Dice,
+    recorder: Recorder,
 }
 
 impl Proxy {
-    /// A proxy for the calling thread.
+    /// A proxy for the calling thread, which counts in its shard. `log`: where every request goes when it is over.
     #[must_use]
-    pub fn new(reader: &Reader) -> Self {
+    pub fn new(reader: &Reader, shard: Rc<Shard>, log: Option<Sink>) -> Self {
         Self {
             snapshot: RefCell::new(reader.cached()),
-            http: http_backend::Pool::default(),
-            fastcgi: fastcgi::Pool::default(),
+            http: http_backend::Pool::counted(shard.idle_http()),
+            fastcgi: fastcgi::Pool::counted(shard.idle_fastcgi()),
             ids: RequestIds::new(),
             dice: pick::Dice::new(),
+            recorder: Recorder::new(shard, log),
         }
     }
 
     /// Looks at the newest snapshot, so that an idle thread does not hold an old one.
     pub fn refresh(&self) {
-        self.snapshot.borrow_mut().load();
+        self.recorder.tidy(&**self.snapshot.borrow_mut().load());
     }
 
     /// Answers a request.
-    pub async fn answer(&self, mut request: Request<Incoming>, peer: &Peer) -> Response<ResponseBody> {
-        let id = self.ids.next();
+    pub async fn answer(&self, mut request: Request<Incoming>, peer: &Peer) -> Response<AnswerBody> {
+        let (began, id) = (std::time::Instant::now(), self.ids.next());
         let client = hop::wants_upgrade(&request).then(|| hyper::upgrade::on(&mut request));
-        let answer = match self.find(&request, peer) {
+        let found = self.find(&request, peer);
+        let record = self.recorder.begin(began, &request, peer, id, found.as_ref().ok().map(|(_, found)| found));
+        let answer = match found {
             Err(cause) => Err(Failure { app: None, cause }),
             Ok((head, found)) => {
-                let forward = Forward::new(&head, request, client, peer, id);
+                let forward = Forward::new(&head, request, client, peer, id, &record);
                 let answer = self.serve(&found, forward).await;
                 answer.map_err(|cause| Failure { app: Some(found.app), cause })
             }
         };
-        answer.unwrap_or_else(|failure| rescue::answer(&failure, id))
+        let answer = answer.unwrap_or_else(|failure| {
+            record.failed(&failure.cause);
+            rescue::answer(&failure, id)
+        });
+        record.answered(answer)
     }
 
     /// Head, then route. The snapshot is loaded here, and nowhere else.
@@ -139,7 +154,8 @@ impl Proxy {
         index: usize,
         mut forward: Forward<'_>,
     ) -> Result<Response<ResponseBody>, Cause> {
-        let backend = &app.backends[index];
+        let (backend, record) = (&app.backends[index], forward.record());
+        record.asks(app, index);
         let address = backend.address.as_ref().ok_or(Cause::Backend(Error::Unavailable))?;
         let body = forward.take_body(rule)?;
         match &backend.protocol {
@@ -147,13 +163,16 @@ impl Proxy {
                 let (request, client) = forward.into_http(settings, body)?;
                 let call = http_backend::Call { address, timeouts: rule.timeouts, keep: backend.keep };
                 let answer = self.http.send(call, request).await.map_err(Cause::Backend)?;
-                hop::upgraded(answer, client, app, rule.timeouts.idle)
+                record.heard();
+                hop::upgraded(answer, client, app, rule.timeouts.idle, record)
             }
             Protocol::Fastcgi(settings) => {
                 let id = forward.values().id.to_string();
                 let request = forward.fastcgi(&id);
                 let call = fastcgi::Call { app, backend: index, settings, request, body, timeouts: rule.timeouts };
-                self.fastcgi.exchange(call).await.map_err(Cause::Backend)
+                let answer = self.fastcgi.exchange(call).await.map_err(Cause::Backend)?;
+                record.heard();
+                Ok(answer)
             }
         }
     }

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::entry::{Job, Seen};
 use super::fault;
 use crate::container::Runtimes;
+use crate::metrics::Control;
 use crate::names::AppName;
 
 /// Looks that run at the same time.
@@ -79,7 +80,7 @@ impl Agenda {
     }
 
     /// Starts what is due. `job`: what there is to do for an App; `None` if it is gone.
-    pub(super) fn start(&mut self, mut job: impl FnMut(&AppName) -> Option<Job>) {
+    pub(super) fn start(&mut self, counts: &Control, mut job: impl FnMut(&AppName) -> Option<Job>) {
         while let Some((when, name)) = self.later.first().cloned()
             && when <= Instant::now()
         {
@@ -93,8 +94,8 @@ impl Agenda {
                 continue;
             }
             let Some(job) = job(&name) else { continue };
-            let runtimes = self.runtimes.clone();
-            let task = self.looks.spawn(async move { fault::contain_async(job.run(&runtimes)).await });
+            let (runtimes, counts) = (self.runtimes.clone(), counts.clone());
+            let task = self.looks.spawn(async move { counts.looking(fault::contain_async(job.run(&runtimes))).await });
             self.looking.insert(task.id(), name);
         }
     }

@@ -23,6 +23,7 @@ mod parents;
 pub mod refusal;
 mod resource;
 pub mod step;
+mod timing;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -34,6 +35,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use crate::api::v1::App;
 use crate::container::Runtimes;
 use crate::container::watch::{Starts, Watch, Watcher};
+use crate::metrics::Control;
 use crate::names::AppName;
 use crate::snapshot::Publisher;
 use crate::source::{Listing, Source};
@@ -46,6 +48,7 @@ use gateways::Gateways;
 pub use gateways::Listening;
 use intake::Intake;
 use step::Decision;
+use timing::Timing;
 
 /// Everything is looked at again so often, whatever the events said.
 const RELIST: Duration = Duration::from_secs(30);
@@ -64,6 +67,7 @@ pub struct Reconciler {
     entries: BTreeMap<AppName, Entry>,
     by_key: HashMap<u64, AppName>,
     next_key: u64,
+    timing: Timing,
 }
 
 impl Reconciler {
@@ -90,11 +94,18 @@ impl Reconciler {
             entries: BTreeMap::new(),
             by_key: HashMap::new(),
             next_key: 0,
+            timing: Timing::default(),
         };
         for record in records {
             this.admit(record, Entry::restored);
         }
         this
+    }
+
+    /// The same, with what it does counted.
+    #[must_use]
+    pub fn counted(self, counts: Control) -> Self {
+        Self { timing: Timing::new(counts), ..self }
     }
 
     /// Runs until it is dropped.
@@ -109,11 +120,14 @@ impl Reconciler {
         loop {
             self.listen();
             let entries = &mut self.entries;
-            self.agenda.start(|name| entries.get_mut(name).map(Entry::job));
+            self.agenda.start(self.timing.counts(), |name| entries.get_mut(name).map(Entry::job));
             self.board.publish(&self.entries, &self.gateways);
             if first.is_some_and(|latest| (self.agenda.is_idle() && self.board.is_settled()) || Instant::now() >= latest) {
                 first = None;
                 self.board.open();
+            }
+            if first.is_none() {
+                self.timing.served();
             }
             self.board.sweep();
             let due = [self.agenda.next_due(), self.gateways.next_due(), first, self.board.sweep_due()];
@@ -135,6 +149,7 @@ impl Reconciler {
 
     /// Takes a listing: the directory's content decides, however it came to be.
     fn list(&mut self, path: &Path, listing: &Arc<Listing>) {
+        let began = std::time::Instant::now();
         let apps = self.entries.iter().map(|(name, entry)| (name.clone(), entry.record.file.clone())).collect();
         let news = self.intake.read(listing, &Owners { apps, gateways: self.gateways.owners() });
         self.board.source(path, listing, news.is_none());
@@ -151,6 +166,7 @@ impl Reconciler {
             self.want(&name, desired);
         }
         self.board.strays(apps.strays, gateways.strays);
+        self.timing.counts().listed(began);
     }
 
     /// Opens and closes what the Gateways say. Apps that a listener leads to from now on, or no longer, are decided again.
@@ -185,6 +201,8 @@ impl Reconciler {
             self.starts.clear(key);
         }
         self.agenda.forget(&name);
+        self.timing.noticed(&name);
+        self.timing.decided(&name, true);
         self.board.remove(name);
     }
 
@@ -194,6 +212,7 @@ impl Reconciler {
             if let Some(entry) = self.entries.get_mut(&name) {
                 entry.hurry();
             }
+            self.timing.noticed(&name);
             self.agenda.soon(name);
         }
     }
@@ -213,6 +232,7 @@ impl Reconciler {
                 if news | entry.taken() {
                     entry.attach(self.gateways.parents());
                     entry.hurry();
+                    self.timing.noticed(name);
                     self.agenda.soon(name.clone());
                 }
             }
@@ -235,7 +255,8 @@ impl Reconciler {
         let (board, watcher, starts) = (&mut self.board, &mut self.watcher, &mut self.starts);
         match seen.and_then(|seen| fault::contain(|| serve(entry, seen, board, watcher, starts))) {
             Ok(None) => self.agenda.soon(name.clone()),
-            Ok(Some(decision)) => {
+            Ok(Some((decision, changed))) => {
+                self.timing.decided(name, changed);
                 self.board.note(name.clone());
                 if decision.look_again {
                     self.agenda.later(name.clone(), Instant::now() + entry.pause());
@@ -266,13 +287,13 @@ impl Reconciler {
     }
 }
 
-/// Serves an App as the look says. `None`: the manifest has changed since, and what was found is of no use.
-fn serve(entry: &mut Entry, seen: Seen, board: &mut Board, watcher: &mut Watcher, starts: &mut Starts) -> Option<Decision> {
+/// Serves an App as the look says; and whether its routes are others now. `None`: the manifest has changed since, and what was found is of no use.
+fn serve(entry: &mut Entry, seen: Seen, board: &mut Board, watcher: &mut Watcher, starts: &mut Starts) -> Option<(Decision, bool)> {
     let decision = entry.see(seen)?;
     if decision.serve == step::Serve::Wanted {
         entry.promote();
     }
-    route(entry, board);
+    let changed = route(entry, board);
     for change in entry.rewatch() {
         starts.set(change.key, change.reference.as_ref());
         match change.watch {
@@ -280,15 +301,20 @@ fn serve(entry: &mut Entry, seen: Seen, board: &mut Board, watcher: &mut Watcher
             None => watcher.clear(change.key),
         }
     }
-    Some(decision)
+    Some((decision, changed))
 }
 
-fn route(entry: &mut Entry, board: &mut Board) {
+/// Puts the routes of what is served into the table. Returns whether they are others than before.
+fn route(entry: &mut Entry, board: &mut Board) -> bool {
     match entry.routes() {
-        None => {}
+        None => return false,
         Some(Ok(app)) => board.route(app),
-        Some(Err(error)) => tracing::error!(app = %entry.record.name, "{error}"),
+        Some(Err(error)) => {
+            tracing::error!(app = %entry.record.name, "{error}");
+            return false;
+        }
     }
+    true
 }
 
 /// The identity of an object that is new.

@@ -98,6 +98,7 @@ pub(super) fn serve<S: Service>(stream: TcpStream, connection: Connection, servi
 
 async fn run<S: Service>(stream: TcpStream, connection: Rc<Connection>, service: Rc<S>, pulse: Arc<Pulse>, place: Place) {
     let registry = &connection.registry;
+    let _counted = service.connected();
     let respond = service_fn(|request| {
         pulse.enter(Phase::Busy);
         let (service, connection, pulse) = (service.clone(), connection.clone(), pulse.clone());

@@ -27,6 +27,7 @@ use hyper::body::Incoming;
 use tokio::sync::{mpsc, watch};
 
 use crate::listen::Sockets;
+use crate::metrics::Connected;
 
 pub use connection::{Connection, Scheme};
 pub use drain::{Shutdown, State, Trigger, shutdown};
@@ -39,6 +40,11 @@ pub trait Service: 'static {
 
     /// Answers a request. An error has become an answer here; one in the body ends the connection. Dropped if the client goes away.
     fn call(&self, request: Request<Incoming>, connection: &Rc<Connection>) -> impl Future<Output = Response<Self::Body>>;
+
+    /// Counts a connection for as long as what it gives is held.
+    fn connected(&self) -> Option<Connected> {
+        None
+    }
 }
 
 /// Limits of connections, alike on every thread.

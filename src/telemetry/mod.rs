@@ -1,13 +1,20 @@
-//! Settings -> the process's log on standard error.
+//! Settings -> the process's log on standard error; and beside it the access log and the text of the metrics.
 //!
 //! In: a filter and a form. Out: one subscriber for the whole process. Never: standard output, which belongs to subcommands; colours
 //! that nobody sees.
+
+pub mod access;
+pub mod exposition;
+mod process;
+mod reload;
 
 use std::io::IsTerminal;
 
 use clap::{Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+
+pub use reload::follow;
 
 /// What is logged, and how.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]

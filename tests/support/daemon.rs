@@ -39,6 +39,7 @@ pub struct Builder {
     netns: Option<Arc<Netns>>,
     within: Vec<String>,
     listen: Option<String>,
+    broken_stdout: bool,
 }
 
 /// A running daemon. It lives as long as the test (its thread) that started it: the kernel kills it when that is gone.
@@ -97,6 +98,13 @@ impl Builder {
     #[must_use]
     pub fn listen(mut self, address: &str) -> Self {
         self.listen = Some(address.to_owned());
+        self
+    }
+
+    /// Its standard output is a pipe that nobody reads from, and that is closed.
+    #[must_use]
+    pub fn with_broken_stdout(mut self) -> Self {
+        self.broken_stdout = true;
         self
     }
 
@@ -279,7 +287,9 @@ impl Daemon {
             command.env_remove(format!("LXCPROXY_{name}"));
         }
         command.env("NOTIFY_SOCKET", &notify).envs(with.envs.iter().cloned());
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let stdout = if with.broken_stdout { Stdio::piped() } else { Stdio::null() };
+        let mut child = command.stdin(Stdio::null()).stdout(stdout).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
         let from = self.log.lines().len();
         self.log.follow(child.stderr.take().expect("stderr is a pipe"));
         self.child = Some(child);

@@ -13,6 +13,7 @@ pub mod log;
 pub mod lxc;
 pub mod netns;
 pub mod nginx;
+pub mod openmetrics;
 pub mod recorder;
 pub mod site;
 

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::transfer::Transfer;
 use crate::dial::Stream;
+use crate::metrics::Gauge;
 use crate::route::CompiledApp;
 
 /// How long a connection waits: a kept one pins a worker of the application.
@@ -31,6 +32,7 @@ struct Shared {
     /// A task looks for those that wait too long.
     swept: bool,
     expiry: Duration,
+    idle: Gauge,
 }
 
 #[derive(Debug)]
@@ -52,14 +54,20 @@ pub(super) struct Home {
 
 impl Default for Pool {
     fn default() -> Self {
-        Self::with_expiry(EXPIRY)
+        Self::counted(Gauge::default())
     }
 }
 
 impl Pool {
-    /// A pool whose connections wait so long at most.
-    pub(super) fn with_expiry(expiry: Duration) -> Self {
-        Self(Rc::new(RefCell::new(Shared { slots: HashMap::new(), swept: false, expiry })))
+    /// A pool that keeps the number of its waiting connections in a gauge.
+    #[must_use]
+    pub fn counted(idle: Gauge) -> Self {
+        Self::new(EXPIRY, idle)
+    }
+
+    /// The same; they wait so long at most.
+    pub(super) fn new(expiry: Duration, idle: Gauge) -> Self {
+        Self(Rc::new(RefCell::new(Shared { slots: HashMap::new(), swept: false, expiry, idle })))
     }
 }
 
@@ -73,9 +81,10 @@ impl Home {
     pub(super) fn kept(&self) -> Option<Stream> {
         let shared = self.shared.upgrade()?;
         let mut shared = shared.borrow_mut();
-        let expiry = shared.expiry;
-        let slot = shared.slots.get_mut(&self.key())?;
+        let Shared { slots, expiry, idle, .. } = &mut *shared;
+        let (slot, expiry) = (slots.get_mut(&self.key())?, *expiry);
         while let Some((stream, since)) = slot.waiting.pop() {
+            idle.fall();
             if since.elapsed() < expiry && is_quiet(&stream) {
                 return Some(stream);
             }
@@ -94,6 +103,7 @@ impl Home {
         let slot = borrowed.slots.entry(key).or_insert_with(|| Slot { app: self.app, waiting: Vec::new() });
         if slot.waiting.len() < self.keep {
             slot.waiting.push((stream, Instant::now()));
+            borrowed.idle.rise();
         }
         if !std::mem::replace(&mut borrowed.swept, true) {
             tokio::task::spawn_local(sweep(self.shared, borrowed.expiry / 4));
@@ -126,6 +136,7 @@ async fn sweep(shared: Local<RefCell<Shared>>, interval: Duration) {
             slot.waiting.retain(|(stream, since)| since.elapsed() < expiry && is_quiet(stream));
             slot.app.strong_count() > 0 && !slot.waiting.is_empty()
         });
+        shared.idle.set(shared.slots.values().map(|slot| slot.waiting.len()).sum());
         if shared.slots.is_empty() {
             shared.swept = false;
             return;

@@ -19,4 +19,4 @@ mod wire;
 pub use body::UpstreamBody;
 pub use exchange::Call;
 pub use pool::Pool;
-pub use upgrade::tunnel;
+pub use upgrade::{Carried, tunnel};

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::link::Link;
 use crate::dial::Address;
+use crate::metrics::Gauge;
 
 /// How long a connection is kept without use.
 const IDLE: Duration = Duration::from_secs(60);
@@ -28,17 +29,23 @@ struct Kept {
     /// By fingerprint; the last given back is the first taken.
     #[expect(clippy::vec_box, reason = "a link wanders between here and the bodies: as a pointer")]
     idle: RefCell<HashMap<u64, Vec<Box<Link>>>>,
-    total: Cell<usize>,
+    total: Gauge,
     sweeping: Cell<bool>,
 }
 
 impl Pool {
+    /// A pool that keeps the number of its idle connections in a gauge.
+    #[must_use]
+    pub fn counted(idle: Gauge) -> Self {
+        Self(Rc::new(Kept { total: idle, ..Kept::default() }))
+    }
+
     /// A connection to this address that is still open.
     pub(super) fn take(&self, fingerprint: u64, address: &Address) -> Option<Box<Link>> {
         let mut idle = self.0.idle.borrow_mut();
         let links = idle.get_mut(&fingerprint)?;
         while let Some(link) = links.pop() {
-            self.0.total.set(self.0.total.get() - 1);
+            self.0.total.fall();
             // One of an address with the same fingerprint is dropped: it costs a connect, once in 2^64.
             if link.is_ready() && link.key.is(address) && link.idle_since.elapsed() < IDLE {
                 return Some(link);
@@ -62,7 +69,7 @@ impl Pool {
             link.idle_since = Instant::now();
             links.push(link);
         }
-        kept.total.set(kept.total.get() + 1);
+        kept.total.rise();
         if !kept.sweeping.replace(true) {
             tokio::task::spawn_local(sweep(Rc::downgrade(kept)));
         }

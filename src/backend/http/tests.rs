@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
 
-use super::{Call, Pool, tunnel};
+use super::{Call, Carried, Pool, tunnel};
 use crate::backend::{Error, Phase, RequestBody, ResponseBody};
 use crate::dial::Address;
 use crate::route::Timeouts;
@@ -369,8 +369,7 @@ fn a_tunnel_carries_bytes_both_ways_and_ends_half_by_half() {
         })
         .await;
         let (mut client, server) = tokio::io::duplex(1024);
-        let pool = Pool::default();
-        let moved = Rc::new(Cell::new(None));
+        let (pool, moved) = (Pool::default(), Rc::new((Cell::new(0), Cell::new(0))));
         let noted = moved.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
             let (pool, address, noted) = (pool.clone(), address.clone(), noted.clone());
@@ -379,7 +378,10 @@ fn a_tunnel_carries_bytes_both_ways_and_ends_half_by_half() {
                 let request = request.map(|body| RequestBody::new(body, None, SECOND).unwrap());
                 let mut response = pool.send(call(&address), request).await.unwrap();
                 let backend = hyper::upgrade::on(&mut response);
-                tokio::task::spawn_local(async move { noted.set(Some(tunnel(upgrade, backend, Some(5 * SECOND)).await.unwrap())) });
+                tokio::task::spawn_local(async move {
+                    let carried = Carried { to_backend: &noted.0, to_client: &noted.1 };
+                    tunnel(upgrade, backend, Some(5 * SECOND), carried).await.unwrap();
+                });
                 Ok::<_, Infallible>(response)
             }
         });
@@ -393,7 +395,6 @@ fn a_tunnel_carries_bytes_both_ways_and_ends_half_by_half() {
         client.read_to_string(&mut answer).await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 101"), "{answer}");
         assert!(answer.ends_with("\r\n\r\nhello ping bye"), "{answer}");
-        until(|| moved.get().is_some()).await;
-        assert_eq!(moved.get(), Some((4, 14)));
+        until(|| (moved.0.get(), moved.1.get()) == (4, 14)).await;
     });
 }

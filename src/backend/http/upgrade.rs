@@ -1,6 +1,6 @@
 //! A connection after its 101: bytes, both ways.
 //!
-//! In: the two upgrades that a request and its answer carry. Out: the bytes moved, once both sides have ended. Never: a byte before the
+//! In: the two upgrades that a request and its answer carry. Out: the bytes moved, counted as they come, once both sides have ended. Never: a byte before the
 //! 101 is on its way to the client.
 
 use std::cell::Cell;
@@ -19,13 +19,22 @@ use crate::backend::{Error, Phase};
 /// How long each side may take until its last HTTP byte is out.
 const HANDOVER: Duration = Duration::from_secs(10);
 
+/// Where a tunnel's bytes are counted.
+#[derive(Debug, Clone, Copy)]
+pub struct Carried<'c> {
+    /// Bytes that came from the client.
+    pub to_backend: &'c Cell<u64>,
+    /// Bytes that came from the backend.
+    pub to_client: &'c Cell<u64>,
+}
+
 /// Joins client and backend until both have ended their direction, one breaks off, or nothing has moved for `idle` (up to twice that).
 /// `client`: `hyper::upgrade::on(&mut request)`, taken before the request was sent on; `backend`: `hyper::upgrade::on(&mut response)`. It
-/// runs beside the answer, in a task of its own: the upgrades come once the 101 has been returned. Gives the bytes to and from the backend.
+/// runs beside the answer, in a task of its own: the upgrades come once the 101 has been returned.
 ///
 /// # Errors
 /// [`Error::Downstream`] and [`Error::Http`] if a side is not handed over; [`Error::Timeout`]; [`Error::Closed`] if one breaks off.
-pub async fn tunnel(client: OnUpgrade, backend: OnUpgrade, idle: Option<Duration>) -> Result<(u64, u64), Error> {
+pub async fn tunnel(client: OnUpgrade, backend: OnUpgrade, idle: Option<Duration>, carried: Carried<'_>) -> Result<(), Error> {
     let handover = async {
         let backend = backend.await.map_err(Error::Http)?;
         let client = client.await.map_err(Error::Downstream)?;
@@ -33,10 +42,10 @@ pub async fn tunnel(client: OnUpgrade, backend: OnUpgrade, idle: Option<Duration
     };
     let (client, backend) = tokio::time::timeout(HANDOVER, handover).await.map_err(|_| Error::Timeout(Phase::Client))??;
     let moved = Rc::new(Cell::new(false));
-    let mut client = Watched { inner: TokioIo::new(client), moved: moved.clone() };
-    let mut backend = Watched { inner: TokioIo::new(backend), moved: moved.clone() };
+    let mut client = Watched { inner: TokioIo::new(client), moved: moved.clone(), read: carried.to_backend };
+    let mut backend = Watched { inner: TokioIo::new(backend), moved: moved.clone(), read: carried.to_client };
     tokio::select! {
-        result = copy_bidirectional(&mut client, &mut backend) => result.map_err(|error| Error::Closed(Some(error))),
+        result = copy_bidirectional(&mut client, &mut backend) => result.map(drop).map_err(|error| Error::Closed(Some(error))),
         () = silence(&moved, idle) => Err(Error::Timeout(Phase::Backend)),
     }
 }
@@ -53,22 +62,26 @@ async fn silence(moved: &Cell<bool>, idle: Option<Duration>) {
 }
 
 /// A stream that notes that bytes moved.
-struct Watched<T> {
+struct Watched<'c, T> {
     inner: T,
     moved: Rc<Cell<bool>>,
+    /// Bytes that came from it.
+    read: &'c Cell<u64>,
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
+impl<T: AsyncRead + Unpin> AsyncRead for Watched<'_, T> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
         let poll = Pin::new(&mut self.inner).poll_read(cx, buf);
         if poll.is_ready() {
             self.moved.set(true);
+            self.read.set(self.read.get() + (buf.filled().len() - before) as u64);
         }
         poll
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
+impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<'_, T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let poll = Pin::new(&mut self.inner).poll_write(cx, buf);
         if poll.is_ready() {

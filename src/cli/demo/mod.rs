@@ -50,11 +50,13 @@ fn settings(workplace: &Workplace, log: telemetry::Settings) -> Settings {
         manifests: workplace.manifests(),
         state_dir: workplace.state(),
         admin: workplace.admin(),
+        metrics_listen: None,
         listen: ([127, 0, 0, 1], 0).into(),
         lxcpath: None,
         drain: std::time::Duration::from_secs(1),
         threads: config::cores(),
         allow_empty: false,
         log,
+        access_log: telemetry::access::Settings::default(),
     }
 }

@@ -1,6 +1,7 @@
 //! Connections that are used again, and those that must not be.
 
 use super::*;
+use crate::metrics::Gauge;
 
 /// Answers one request and leaves the connection open.
 async fn serve(stream: &mut UnixStream, answer: &[u8]) -> Seen {
@@ -119,14 +120,15 @@ fn a_changed_app_starts_with_no_connections() {
 fn a_connection_that_waits_too_long_is_closed_though_no_request_comes() {
     run(async {
         let mut peer = Peer::new(1);
-        peer.pool = Pool::with_expiry(Duration::from_millis(50));
+        let idle = Gauge::default();
+        peer.pool = Pool::new(Duration::from_millis(50), idle.clone());
         let answer = whole("A: b\n\n", b"one");
         let (response, mut stream) = tokio::join!(peer.get(), async {
             let mut stream = peer.accept().await;
             serve(&mut stream, &answer).await;
             stream
         });
-        assert_eq!(text(response.unwrap()).await.unwrap(), "one");
-        assert_eq!(stream.read(&mut [0; 8]).await.unwrap(), 0);
+        assert_eq!((text(response.unwrap()).await.unwrap().as_str(), idle.get()), ("one", 1));
+        assert_eq!((stream.read(&mut [0; 8]).await.unwrap(), idle.get()), (0, 0));
     });
 }

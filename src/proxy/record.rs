@@ -1,0 +1,229 @@
+//! A request from its head to the last byte of its answer -> counts, and what the access log is told.
+//!
+//! In: a request as it goes its way. Out: one count, one line. Never: text that nobody asked for; a wait.
+
+use std::cell::{Cell, OnceCell};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body, Frame, SizeHint};
+
+use super::access::{Access, Sink};
+use super::hop::Joined;
+use super::id::RequestId;
+use super::peer::Peer;
+use super::rescue::Cause;
+use crate::backend::{Error, Phase, ResponseBody};
+use crate::dial;
+use crate::metrics::{self, BackendCounts, Fault, RouteCounts, Served, Shard, Tunnelled};
+use crate::route::{CompiledApp, Match};
+
+/// The client left before there was an answer (nginx).
+const CLIENT_CLOSED_REQUEST: u16 = 499;
+
+/// Where the records of one thread go.
+pub(super) struct Recorder {
+    shard: Rc<Shard>,
+    log: Option<Sink>,
+}
+
+/// One request. It is counted when this is dropped: its answer is out, or its client is gone.
+pub(super) struct Record {
+    shard: Rc<Shard>,
+    app: Option<Rc<metrics::App>>,
+    route: Rc<RouteCounts>,
+    backend: OnceCell<Rc<BackendCounts>>,
+    began: Instant,
+    /// When the 101 of a tunnel was there.
+    joined: Option<Instant>,
+    status: u16,
+    /// Shared with the request's body, if there is one.
+    received: OnceCell<Rc<Cell<u64>>>,
+    sent: Cell<u64>,
+    /// What waits for the 101 to be out.
+    tunnel: Cell<Option<Joined>>,
+    log: Option<Log>,
+}
+
+struct Log {
+    access: Box<Access>,
+    sink: Sink,
+    asked: Cell<Option<Instant>>,
+    upstream: Cell<Option<Duration>>,
+}
+
+/// The body of an answer, which counts its bytes.
+pub struct AnswerBody {
+    body: ResponseBody,
+    record: Option<Record>,
+}
+
+impl Recorder {
+    pub(super) fn new(shard: Rc<Shard>, log: Option<Sink>) -> Self {
+        Self { shard, log }
+    }
+
+    /// Begins the record of a request whose head came at `began`.
+    pub(super) fn begin<B>(&self, began: Instant, request: &Request<B>, peer: &Peer, id: RequestId, found: Option<&Match>) -> Record {
+        let app = found.map(|found| self.shard.app(found.app.name.as_str()));
+        let matched = app.as_ref().zip(found).map(|(app, found)| app.route(found.rule, &found.rule().name));
+        let log = self.log.clone().map(|sink| Log {
+            access: Access::of(request, peer, id),
+            sink,
+            asked: Cell::new(None),
+            upstream: Cell::new(None),
+        });
+        Record {
+            shard: self.shard.clone(),
+            app,
+            route: matched.unwrap_or_else(|| self.shard.unmatched()),
+            backend: OnceCell::new(),
+            began,
+            joined: None,
+            status: CLIENT_CLOSED_REQUEST,
+            received: OnceCell::new(),
+            sent: Cell::new(0),
+            tunnel: Cell::new(None),
+            log,
+        }
+    }
+
+    /// Lets go of the counts of what is not served any more, if there is much of it.
+    pub(super) fn tidy(&self, served: &dyn Served) {
+        if self.shard.is_crowded() {
+            self.shard.forget(served);
+        }
+    }
+}
+
+impl Record {
+    /// It is the turn of this backend.
+    pub(super) fn asks(&self, app: &CompiledApp, index: usize) {
+        if let Some(counts) = &self.app {
+            self.backend.get_or_init(|| counts.backend(index, app.backends[index].name.as_str()));
+        }
+        if let Some(log) = &self.log {
+            log.asked.set(Some(Instant::now()));
+        }
+    }
+
+    /// The head of the backend's answer is there.
+    pub(super) fn heard(&self) {
+        if let Some(log) = &self.log {
+            log.upstream.set(log.asked.get().map(|asked| asked.elapsed()));
+        }
+    }
+
+    /// Where the bytes of the request's body are counted.
+    pub(super) fn received(&self) -> Rc<Cell<u64>> {
+        self.received.get_or_init(Rc::default).clone()
+    }
+
+    /// Where the bytes of the answer's body are counted.
+    pub(super) fn sent(&self) -> &Cell<u64> {
+        &self.sent
+    }
+
+    /// There is no answer.
+    pub(super) fn failed(&self, cause: &Cause) {
+        if let Cause::Backend(error) = cause {
+            self.broke_off(error);
+        }
+    }
+
+    /// Client and backend are joined once the answer is out.
+    pub(super) fn join(&self, tunnel: Joined) {
+        self.tunnel.set(Some(tunnel));
+    }
+
+    /// A tunnel, counted until the guard is dropped.
+    pub(super) fn tunnelled(&self) -> Tunnelled {
+        self.shard.tunnelled()
+    }
+
+    /// The answer: from here on its body, or its tunnel, holds the record.
+    pub(super) fn answered(mut self, answer: Response<ResponseBody>) -> Response<AnswerBody> {
+        self.status = answer.status().as_u16();
+        let record = match self.tunnel.take() {
+            None => Some(self),
+            Some(tunnel) => {
+                self.joined = Some(Instant::now());
+                tokio::task::spawn_local(tunnel.run(self));
+                None
+            }
+        };
+        answer.map(|body| AnswerBody { body, record })
+    }
+
+    fn broke_off(&self, error: &Error) {
+        if let (Some(backend), Some(fault)) = (self.backend.get(), fault(error)) {
+            backend.count(fault);
+        }
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        let now = Instant::now();
+        let (received, sent) = (self.received.get().map_or(0, |received| received.get()), self.sent.get());
+        self.route.count(self.status, self.joined.unwrap_or(now) - self.began, received, sent);
+        let Some(Log { mut access, sink, upstream, .. }) = self.log.take() else { return };
+        access.time = SystemTime::now();
+        (access.status, access.received, access.sent) = (self.status, received, sent);
+        (access.took, access.upstream) = (now - self.began, upstream.get());
+        if self.app.is_some() {
+            (access.app, access.rule) = (Some(self.route.app().into()), Some(self.route.rule().into()));
+        }
+        access.backend = self.backend.get().map(|backend| backend.name().into());
+        sink(access);
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if let Some(record) = &self.record {
+            match &frame {
+                Some(Ok(frame)) => record.sent.set(record.sent.get() + frame.data_ref().map_or(0, |data| data.len() as u64)),
+                Some(Err(error)) => record.broke_off(error),
+                None => {}
+            }
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// What the backend did wrong; none: the fault is the client's, or ours.
+fn fault(error: &Error) -> Option<Fault> {
+    match error {
+        Error::Unavailable => Some(Fault::Unavailable),
+        Error::Connect(error) => Some(match error {
+            dial::Error::NotFound(_) | dial::Error::NotASocket(_) => Fault::SocketNotFound,
+            dial::Error::Refused(_) => Fault::ConnectRefused,
+            dial::Error::PermissionDenied(_) => Fault::PermissionDenied,
+            dial::Error::TimedOut(_) => Fault::ConnectTimeout,
+            dial::Error::Io(..) => Fault::ConnectFailed,
+        }),
+        Error::Timeout(Phase::Connect) => Some(Fault::ConnectTimeout),
+        Error::Timeout(Phase::Backend) => Some(Fault::IdleTimeout),
+        Error::Timeout(Phase::Request) => Some(Fault::RequestTimeout),
+        Error::Closed(_) => Some(Fault::Closed),
+        Error::Protocol(_) | Error::Http(_) => Some(Fault::Protocol),
+        Error::Timeout(Phase::Client) | Error::BodyTooLarge(_) | Error::Downstream(_) | Error::File(_) | Error::Local(_) => None,
+    }
+}
