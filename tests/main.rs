@@ -6,6 +6,7 @@
 #![allow(clippy::print_stderr, reason = "what a test prints is shown when it fails")]
 
 mod access_log;
+mod admin;
 mod application;
 mod architecture;
 mod cli;
