@@ -4,13 +4,17 @@
 
 mod client;
 mod demo;
+mod events;
+mod follow;
 mod get;
+mod kind;
 mod run;
 mod schema;
 mod table;
 mod validate;
 mod version;
 mod wait;
+mod yaml;
 
 use std::io::{ErrorKind, Write};
 
@@ -31,6 +35,7 @@ enum Command {
     Validate(validate::Validate),
     Schema(schema::Schema),
     Get(get::Get),
+    Events(events::Events),
     Wait(wait::Wait),
     Demo(demo::Demo),
     Version(version::Version),
@@ -45,6 +50,11 @@ pub enum Failure {
     Usage(anyhow::Error),
 }
 
+/// The failure of a command that has said all there is to say.
+#[derive(Debug, thiserror::Error)]
+#[error("failed")]
+struct Silent;
+
 impl Cli {
     /// Runs the subcommand.
     ///
@@ -55,7 +65,8 @@ impl Cli {
             Command::Run(run) => run.execute().map_err(Failure::Failed),
             Command::Validate(validate) => validate.execute(),
             Command::Schema(schema) => schema.execute().map_err(Failure::Failed),
-            Command::Get(get) => get.execute().map_err(Failure::Failed),
+            Command::Get(get) => get.execute(),
+            Command::Events(events) => events.execute(),
             Command::Wait(wait) => wait.execute().map_err(Failure::Failed),
             Command::Demo(demo) => demo.execute().map_err(Failure::Failed),
             Command::Version(version) => version.execute().map_err(Failure::Failed),
@@ -64,19 +75,29 @@ impl Cli {
 }
 
 impl Failure {
-    /// Prints one line: the error and its causes.
+    /// Prints one line: the error and its causes. What the daemon refuses is said in kubectl's words.
     pub fn report(&self) {
         let (Self::Failed(error) | Self::Usage(error)) = self;
-        warn_user(&format!("error: {error:#}"));
+        match error.downcast_ref() {
+            Some(client::Error::Refused(status)) => warn_user(&format!("Error from server ({}): {}", status.reason, status.message)),
+            _ if error.is::<Silent>() => {}
+            _ => warn_user(&format!("error: {error:#}")),
+        }
     }
 }
 
 /// Prints to standard output. A reader that has seen enough (`| head`) is no error.
 fn print(text: &str) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
+    print_to_reader(text).map(|_| ())
+}
+
+/// Prints to standard output, colours only if it is a terminal that wants them. Returns whether somebody still reads.
+fn print_to_reader(text: &str) -> anyhow::Result<bool> {
+    let mut out = anstream::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        result => result.context("standard output can't be written"),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(error).context("standard output can't be written"),
     }
 }
 
