@@ -4,12 +4,14 @@
 
 mod client;
 mod demo;
+mod describe;
 mod events;
 mod follow;
 mod get;
 mod kind;
 mod run;
 mod schema;
+mod shell;
 mod table;
 mod validate;
 mod version;
@@ -35,6 +37,7 @@ enum Command {
     Validate(validate::Validate),
     Schema(schema::Schema),
     Get(get::Get),
+    Describe(describe::Describe),
     Events(events::Events),
     Wait(wait::Wait),
     Demo(demo::Demo),
@@ -66,6 +69,7 @@ impl Cli {
             Command::Validate(validate) => validate.execute(),
             Command::Schema(schema) => schema.execute().map_err(Failure::Failed),
             Command::Get(get) => get.execute(),
+            Command::Describe(describe) => describe.execute(),
             Command::Events(events) => events.execute(),
             Command::Wait(wait) => wait.execute().map_err(Failure::Failed),
             Command::Demo(demo) => demo.execute().map_err(Failure::Failed),

@@ -89,11 +89,6 @@ impl Table {
     }
 }
 
-/// The rows of a table that is complete.
-pub(super) fn render(rows: &[Vec<Cell>]) -> String {
-    Table::default().lines(rows)
-}
-
 /// Text from outside, as a terminal may have it.
 pub(super) fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
@@ -136,14 +131,14 @@ mod tests {
     fn columns_are_as_wide_as_their_widest_cell() {
         let rows = [["NAME", "READY", "MESSAGE"], ["ttrss", "True", ""], ["ä", "False", "no socket"]];
         let rows = rows.map(|row| row.map(Cell::from).to_vec());
-        assert_eq!(render(&rows), "NAME    READY   MESSAGE\nttrss   True\nä       False   no socket\n");
-        assert_eq!(render(&[]), "");
+        assert_eq!(Table::default().lines(&rows), "NAME    READY   MESSAGE\nttrss   True\nä       False   no socket\n");
+        assert_eq!(Table::default().lines(&[]), "");
     }
 
     #[test]
     fn a_cell_can_neither_break_the_line_nor_move_the_cursor() {
         let rows = [vec!["a\nb".into(), "\u{1b}[2Jx\u{9b}".into()]];
-        assert_eq!(render(&rows), "a b    [2Jx\n");
+        assert_eq!(Table::default().lines(&rows), "a b    [2Jx\n");
     }
 
     #[test]
@@ -158,7 +153,7 @@ mod tests {
     #[test]
     fn a_tone_colours_the_text_and_not_the_space_behind_it() {
         let rows = [vec![Cell::toned("True", Tone::Good), "x".into()], vec![Cell::toned("", Tone::Bad), Cell::toned("no", Tone::Bad)]];
-        assert_eq!(render(&rows), "\u{1b}[32mTrue\u{1b}[0m   x\n       \u{1b}[31mno\u{1b}[0m\n");
+        assert_eq!(Table::default().lines(&rows), "\u{1b}[32mTrue\u{1b}[0m   x\n       \u{1b}[31mno\u{1b}[0m\n");
     }
 
     #[test]
