@@ -71,7 +71,7 @@ impl Cli {
             Command::Get(get) => get.execute(),
             Command::Describe(describe) => describe.execute(),
             Command::Events(events) => events.execute(),
-            Command::Wait(wait) => wait.execute().map_err(Failure::Failed),
+            Command::Wait(wait) => wait.execute(),
             Command::Demo(demo) => demo.execute().map_err(Failure::Failed),
             Command::Version(version) => version.execute().map_err(Failure::Failed),
         }
