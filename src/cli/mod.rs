@@ -3,12 +3,14 @@
 //! In: the command line. Out: text on standard output, or a [`Failure`]. Never: an exit code of its own; that is `main`'s.
 
 mod client;
+mod completion;
 mod demo;
 mod describe;
 mod events;
 mod follow;
 mod get;
 mod kind;
+mod man;
 mod run;
 mod schema;
 mod shell;
@@ -25,11 +27,18 @@ use clap::{Parser, Subcommand};
 
 /// The reverse proxy for system containers: drop a manifest in, and the application is on the web.
 #[derive(Debug, Parser)]
-#[command(name = "lxcproxy", version, disable_help_subcommand = true)]
+#[command(name = "lxcproxy", version, disable_help_subcommand = true, after_help = TROUBLESHOOTING)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
 }
+
+/// What whoever has a problem needs first.
+const TROUBLESHOOTING: &str = "\
+Troubleshooting:
+  lxcproxy get apps            is every application ready? one line each says why not
+  lxcproxy describe app/NAME   why does this one answer 503? what is wrong, and what to do about it
+  lxcproxy events              what has happened, the newest last";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -41,6 +50,8 @@ enum Command {
     Events(events::Events),
     Wait(wait::Wait),
     Demo(demo::Demo),
+    Completion(completion::Completion),
+    Man(man::ManPages),
     Version(version::Version),
 }
 
@@ -73,6 +84,8 @@ impl Cli {
             Command::Events(events) => events.execute(),
             Command::Wait(wait) => wait.execute(),
             Command::Demo(demo) => demo.execute().map_err(Failure::Failed),
+            Command::Completion(completion) => completion.execute().map_err(Failure::Failed),
+            Command::Man(man) => man.execute().map_err(Failure::Failed),
             Command::Version(version) => version.execute().map_err(Failure::Failed),
         }
     }
