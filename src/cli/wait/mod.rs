@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 
 use self::manifest::Written;
 use self::wanted::{Seen, Wanted};
-use super::client::{self, Client, Watch, converse, named};
+use super::client::{self, Change, Client, Watch, converse, named};
 use super::follow::takes_a_name;
 use super::kind::{Kind, Reference};
 use super::{Failure, print};
@@ -130,10 +130,17 @@ async fn news(client: &Client, kind: Kind, query: &[(&str, &str)], watch: &mut O
         Some(open) => open,
         None => watch.insert(client.watch(kind.plural(), query, None).await?),
     };
-    if open.next().await?.is_none() {
-        *watch = None;
+    loop {
+        match open.next().await? {
+            // Nothing has happened.
+            Some(Change::Bookmark(_)) => {}
+            Some(_) => return Ok(()),
+            None => {
+                *watch = None;
+                return Ok(());
+            }
+        }
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -154,7 +161,8 @@ mod tests {
         let socket = dir.path().join("admin.sock");
         let listener = admin::Listener::bind(&socket).unwrap();
         let (publisher, reader): (_, snapshot::Reader) = channel();
-        tokio::spawn(admin::serve(listener, reader, std::future::pending()));
+        let metrics = admin::MetricsText::new(String::new);
+        tokio::spawn(admin::serve(listener, None, reader, metrics, std::future::pending()));
         (dir, Client { socket }, publisher)
     }
 
