@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::super::shell::quote;
 use crate::api::v1::{AppResource, AppSpec, Backend, Condition, ContainerRef, ListenerStatus, Reason, Runtime, SourceResource};
+use crate::names::ContainerPath;
 
 /// What to do about an App.
 pub(super) fn for_app(app: &AppResource, failure: &Condition) -> Option<String> {
@@ -82,7 +83,7 @@ fn blamed<'a>(app: &'a AppResource, failure: &Condition) -> Option<&'a Backend> 
 fn unix_path(backend: &Backend) -> Option<&str> {
     let http = backend.http.as_ref().and_then(|http| http.unix.as_ref());
     let fastcgi = backend.fastcgi.as_ref().and_then(|fastcgi| fastcgi.unix.as_ref());
-    http.or(fastcgi).map(|path| path.as_str())
+    http.or(fastcgi).map(ContainerPath::as_str)
 }
 
 /// The document root that a message is about.

@@ -79,7 +79,7 @@ fn address(endpoint: &Endpoint) -> Option<String> {
 }
 
 fn rule(number: usize, rule: &Rule) -> Vec<Cell> {
-    let name = rule.name.as_ref().map(|name| format!("{number} {name}")).unwrap_or_else(|| number.to_string());
+    let name = rule.name.as_ref().map_or_else(|| number.to_string(), |name| format!("{number} {name}"));
     let matches = rule.matches.iter().map(matched).collect::<Vec<_>>().join(" or ");
     let filters = rule.filters.iter().map(|filter| format!("{:?}", filter.type_)).collect::<Vec<_>>().join(", ");
     let backends = rule.backend_refs.iter().map(|to| match to.weight {

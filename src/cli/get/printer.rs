@@ -112,13 +112,13 @@ impl Printer {
 fn document(lists: &[(Kind, Vec<Value>)], revision: &str, single: bool) -> Option<Value> {
     match lists {
         [(_, objects)] if single => objects.first().cloned(),
-        [(kind, objects)] => Some(list(API_VERSION, &format!("{}List", kind.name()), revision, objects.iter().collect())),
+        [(kind, objects)] => Some(list(API_VERSION, &format!("{}List", kind.name()), revision, &objects.iter().collect::<Vec<_>>())),
         // Objects of several kinds are a list of the kind that Kubernetes has for that.
-        lists => Some(list("v1", "List", revision, lists.iter().flat_map(|(_, objects)| objects).collect())),
+        lists => Some(list("v1", "List", revision, &lists.iter().flat_map(|(_, objects)| objects).collect::<Vec<_>>())),
     }
 }
 
-fn list(api_version: &str, kind: &str, revision: &str, items: Vec<&Value>) -> Value {
+fn list(api_version: &str, kind: &str, revision: &str, items: &[&Value]) -> Value {
     json!({"apiVersion": api_version, "kind": kind, "metadata": {"resourceVersion": revision}, "items": items})
 }
 

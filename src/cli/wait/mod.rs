@@ -118,10 +118,9 @@ async fn until(client: &Client, reference: &Reference, wanted: Wanted, deadline:
 }
 
 /// The object that has the name, before manifests that only want it.
-fn object(objects: Vec<Value>) -> Result<Option<Seen>, client::Error> {
-    let mut objects = objects;
+fn object(mut objects: Vec<Value>) -> Result<Option<Seen>, serde_json::Error> {
     objects.sort_by_key(takes_a_name);
-    Ok(objects.into_iter().next().map(serde_json::from_value).transpose()?)
+    objects.into_iter().next().map(serde_json::from_value).transpose()
 }
 
 /// Waits for something to look at. A watch that has ended is begun again: if the daemon is gone, that says so.
