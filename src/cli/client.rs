@@ -85,8 +85,13 @@ impl Client {
     /// The objects of a resource (`apps`, `gateways`, `sources`, `events`) that fit the query, such as `[("labelSelector", "tier=web")]`;
     /// what is not needed is left out. The query's values are plain text; they are encoded here.
     pub(super) async fn list<T: DeserializeOwned>(&self, resource: &str, query: &[(&str, &str)]) -> Result<List<T>, Error> {
+        self.object(&question(resource, query)).await
+    }
+
+    /// What the daemon has at a path, such as `/version`.
+    pub(super) async fn object<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
         let answer = async {
-            let (head, body) = self.ask(&question(resource, query)).await?.into_parts();
+            let (head, body) = self.ask(path).await?.into_parts();
             let body = Limited::new(body, ANSWER).collect().await.map_err(Error::Body)?.to_bytes();
             if head.status == StatusCode::OK { Ok(serde_json::from_slice(&body)?) } else { Err(refusal(&body)) }
         };

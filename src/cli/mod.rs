@@ -3,14 +3,22 @@
 //! In: the command line. Out: text on standard output, or a [`Failure`]. Never: an exit code of its own; that is `main`'s.
 
 mod client;
+mod completion;
 mod demo;
+mod describe;
+mod events;
+mod follow;
 mod get;
+mod kind;
+mod man;
 mod run;
 mod schema;
+mod shell;
 mod table;
 mod validate;
 mod version;
 mod wait;
+mod yaml;
 
 use std::io::{ErrorKind, Write};
 
@@ -19,11 +27,18 @@ use clap::{Parser, Subcommand};
 
 /// The reverse proxy for system containers: drop a manifest in, and the application is on the web.
 #[derive(Debug, Parser)]
-#[command(name = "lxcproxy", version, disable_help_subcommand = true)]
+#[command(name = "lxcproxy", version, disable_help_subcommand = true, after_help = TROUBLESHOOTING)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
 }
+
+/// What whoever has a problem needs first.
+const TROUBLESHOOTING: &str = "\
+Troubleshooting:
+  lxcproxy get apps            is every application ready? one line each says why not
+  lxcproxy describe app/NAME   why does this one answer 503? what is wrong, and what to do about it
+  lxcproxy events              what has happened, the newest last";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -31,8 +46,12 @@ enum Command {
     Validate(validate::Validate),
     Schema(schema::Schema),
     Get(get::Get),
+    Describe(describe::Describe),
+    Events(events::Events),
     Wait(wait::Wait),
     Demo(demo::Demo),
+    Completion(completion::Completion),
+    Man(man::ManPages),
     Version(version::Version),
 }
 
@@ -45,6 +64,11 @@ pub enum Failure {
     Usage(anyhow::Error),
 }
 
+/// The failure of a command that has said all there is to say.
+#[derive(Debug, thiserror::Error)]
+#[error("failed")]
+struct Silent;
+
 impl Cli {
     /// Runs the subcommand.
     ///
@@ -55,28 +79,42 @@ impl Cli {
             Command::Run(run) => run.execute().map_err(Failure::Failed),
             Command::Validate(validate) => validate.execute(),
             Command::Schema(schema) => schema.execute().map_err(Failure::Failed),
-            Command::Get(get) => get.execute().map_err(Failure::Failed),
-            Command::Wait(wait) => wait.execute().map_err(Failure::Failed),
+            Command::Get(get) => get.execute(),
+            Command::Describe(describe) => describe.execute(),
+            Command::Events(events) => events.execute(),
+            Command::Wait(wait) => wait.execute(),
             Command::Demo(demo) => demo.execute().map_err(Failure::Failed),
+            Command::Completion(completion) => completion.execute().map_err(Failure::Failed),
+            Command::Man(man) => man.execute().map_err(Failure::Failed),
             Command::Version(version) => version.execute().map_err(Failure::Failed),
         }
     }
 }
 
 impl Failure {
-    /// Prints one line: the error and its causes.
+    /// Prints one line: the error and its causes. What the daemon refuses is said in kubectl's words.
     pub fn report(&self) {
         let (Self::Failed(error) | Self::Usage(error)) = self;
-        warn_user(&format!("error: {error:#}"));
+        match error.downcast_ref() {
+            Some(client::Error::Refused(status)) => warn_user(&format!("Error from server ({}): {}", status.reason, status.message)),
+            _ if error.is::<Silent>() => {}
+            _ => warn_user(&format!("error: {error:#}")),
+        }
     }
 }
 
 /// Prints to standard output. A reader that has seen enough (`| head`) is no error.
 fn print(text: &str) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
+    print_to_reader(text).map(|_| ())
+}
+
+/// Prints to standard output, colours only if it is a terminal that wants them. Returns whether somebody still reads.
+fn print_to_reader(text: &str) -> anyhow::Result<bool> {
+    let mut out = anstream::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        result => result.context("standard output can't be written"),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(error).context("standard output can't be written"),
     }
 }
 

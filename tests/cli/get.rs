@@ -89,15 +89,20 @@ fn the_wide_table_says_where_it_comes_from_and_what_is_served() {
     assert_eq!(cells(&table.out), expected);
 }
 
+/// What kubectl would say.
+fn missing(name: &str) -> String {
+    format!("Error from server (NotFound): apps.lxcproxy.dev \"{name}\" not found\n")
+}
+
 #[test]
 fn names_choose_and_an_unknown_one_is_an_error_beside_the_others() {
     let daemon = daemon();
     let named = get(&daemon, &["wiki", "blog"]);
     assert_eq!(cells(&named.out)[1..].iter().map(|row| row[0].as_str()).collect::<Vec<_>>(), ["wiki", "blog"]);
     let half = get(&daemon, &["blog", "nobody"]);
-    assert_eq!((half.code, half.err.as_str(), cells(&half.out).len()), (1, "error: app \"nobody\" not found\n", 2));
-    assert_eq!(get(&daemon, &["nobody", "no/one?#%"]), Said::failed(1, "error: apps \"nobody\", \"no/one?#%\" not found\n"));
-    assert_eq!(get(&daemon, &["nobody", "-o", "json"]), Said::failed(1, "error: app \"nobody\" not found\n"));
+    assert_eq!((half.code, half.err.as_str(), cells(&half.out).len()), (1, missing("nobody").as_str(), 2));
+    assert_eq!(get(&daemon, &["nobody", "no/one?#%"]), Said::failed(1, &(missing("nobody") + &missing("no/one?#%"))));
+    assert_eq!(get(&daemon, &["nobody", "-o", "json"]), Said::failed(1, &missing("nobody")));
     let shown = get(&daemon, &["notes.yaml"]);
     assert_eq!((shown.code, cells(&shown.out)[1][0].as_str()), (0, "notes.yaml"), "what the table shows can be asked for");
 }
@@ -125,8 +130,8 @@ fn json_is_an_object_for_one_name_and_a_list_else() {
 #[test]
 fn names_are_what_wait_and_get_take() {
     let daemon = daemon();
-    assert_eq!(get(&daemon, &["-o", "name"]), Said::well("app/blog\napp/notes.yaml\napp/wiki\n"));
-    assert_eq!(get(&daemon, &["-o", "name", "blog"]), Said::well("app/blog\n"));
+    assert_eq!(get(&daemon, &["-o", "name"]), Said::well("app.lxcproxy.dev/blog\napp.lxcproxy.dev/notes.yaml\napp.lxcproxy.dev/wiki\n"));
+    assert_eq!(get(&daemon, &["-o", "name", "blog"]), Said::well("app.lxcproxy.dev/blog\n"));
 }
 
 #[test]
@@ -144,8 +149,8 @@ fn a_manifest_with_the_name_of_another_stands_below_it() {
     assert_eq!(cells(&get(&daemon, &[]).out)[1..3], rows[1..]);
     let one: Value = serde_json::from_str(&get(&daemon, &["blog", "-o", "json"]).out).unwrap();
     assert_eq!(one["status"]["file"], "blog.yaml", "a program that asks for an App gets the App");
-    assert_eq!(get(&daemon, &["blog", "-o", "name"]), Said::well("app/blog\n"));
-    assert_eq!(get(&daemon, &["-o", "name"]), Said::well("app/blog\napp/notes.yaml\napp/wiki\n"));
+    assert_eq!(get(&daemon, &["blog", "-o", "name"]), Said::well("app.lxcproxy.dev/blog\n"));
+    assert_eq!(get(&daemon, &["-o", "name"]), Said::well("app.lxcproxy.dev/blog\napp.lxcproxy.dev/notes.yaml\napp.lxcproxy.dev/wiki\n"));
 }
 
 #[test]
@@ -158,16 +163,95 @@ fn an_app_whose_match_an_older_one_has_says_so() {
 }
 
 #[test]
+fn objects_are_chosen_as_with_kubectl() {
+    let daemon = daemon();
+    let names = |args: &[&str]| {
+        let said = said(&mut daemon.cli(&[&["get"], args, &["-o", "name"]].concat()));
+        (said.code, said.out.replace(".lxcproxy.dev", "").lines().map(str::to_owned).collect::<Vec<_>>())
+    };
+    assert_eq!(names(&["app/wiki", "app.lxcproxy.dev/blog"]), (0, vec!["app/wiki".to_owned(), "app/blog".to_owned()]));
+    assert_eq!(names(&["App", "wiki"]), (0, vec!["app/wiki".to_owned()]));
+    assert_eq!(names(&["apps,gateways", "blog"]), (1, vec!["app/blog".to_owned()]));
+    assert!(names(&["all"]).1.contains(&"app/notes.yaml".to_owned()));
+    for (args, words) in [
+        (&["pods"][..], "there is no resource type \"pods\""),
+        (&["app/"], "must have a single resource and name"),
+        (&["app/blog", "wiki"], "\"wiki\" has no type"),
+        (&["apps", "blog", "-l", "a=b"], "name cannot be provided when a selector is specified"),
+        (&["apps,gateways", "--watch"], "single resource type"),
+        (&["apps", "--output-watch-events"], "--watch"),
+        (&[], "required"),
+    ] {
+        let said = said(&mut daemon.cli(&[&["get"], args].concat()));
+        assert!(said.code == 2 && said.out.is_empty() && said.err.contains(words), "{args:?}: {said:?}");
+    }
+}
+
+#[test]
+fn a_selector_chooses_by_label_and_a_bad_one_is_refused_in_the_words_of_the_daemon() {
+    let daemon = daemon();
+    daemon.manifest("blog.yaml", &site("blog", "blog.example.org").replace("{name: blog}", "{name: blog, labels: {tier: web}}"));
+    let chosen = |selector: &str| get(&daemon, &["-l", selector, "-o", "name"]);
+    daemon.eventually(PATIENCE, || match chosen("tier=web") {
+        said if said == Said::well("app.lxcproxy.dev/blog\n") => Ok(()),
+        said => Err(format!("{said:?}")),
+    });
+    assert!(!chosen("tier!=web").out.contains("blog"));
+    let said = chosen("tier in web");
+    assert!(said.code == 1 && said.err.starts_with("Error from server (BadRequest): "), "{said:?}");
+}
+
+#[test]
+fn yaml_is_what_json_is() {
+    let daemon = daemon();
+    for args in [&["blog"][..], &[]] {
+        let yaml: Value = serde_yaml::from_str(&get(&daemon, &[args, &["-o", "yaml"]].concat()).out).unwrap();
+        let json: Value = serde_json::from_str(&get(&daemon, &[args, &["-o", "json"]].concat()).out).unwrap();
+        assert_eq!(yaml, json);
+    }
+    assert!(get(&daemon, &["blog", "-o", "yaml"]).out.starts_with("apiVersion: lxcproxy.dev/v1\nkind: App\nmetadata:\n  name: blog\n"));
+}
+
+#[test]
+fn colours_are_for_those_who_want_them() {
+    let daemon = daemon();
+    let coloured = |name: &str, value: &str| {
+        let mut command = daemon.cli(&["get", "apps"]);
+        for variable in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"] {
+            command.env_remove(variable);
+        }
+        said(command.env(name, value)).out.contains('\u{1b}')
+    };
+    assert!(!coloured("TERM", "xterm"), "a pipe is no terminal");
+    assert!(coloured("CLICOLOR_FORCE", "1"));
+    let mut both = daemon.cli(&["get", "apps"]);
+    assert!(!said(both.env("CLICOLOR_FORCE", "1").env("NO_COLOR", "1")).out.contains('\u{1b}'));
+    // A terminal, made by script(1).
+    let program = format!("{LXCPROXY} get apps --admin {}", daemon.admin().display());
+    let mut terminal = Command::new("script");
+    terminal.args(["-qec", &program, "/dev/null"]).env("TERM", "xterm").env_remove("NO_COLOR").env_remove("CLICOLOR");
+    let shown = said(terminal.stdin(std::process::Stdio::null())).out;
+    assert!(shown.contains("\u{1b}[32mTrue\u{1b}[0m") && shown.contains("\u{1b}[31mFalse\u{1b}[0m"), "{shown:?}");
+}
+
+#[test]
 fn nothing_to_show_is_said_and_is_no_error() {
     let daemon = Daemon::builder().start();
-    assert_eq!(get(&daemon, &[]), Said { code: 0, out: String::new(), err: "No apps found.\n".to_owned() });
+    assert_eq!(get(&daemon, &[]), Said { code: 0, out: String::new(), err: "No resources found\n".to_owned() });
     assert_eq!(get(&daemon, &["-o", "name"]), Said::well(""));
 }
 
 #[test]
 fn without_a_daemon_it_says_what_is_missing() {
     let dir = tempfile::tempdir().unwrap();
-    for args in [&["get", "apps"][..], &["wait", "app/blog", "--for=condition=Ready"]] {
+    let commands = [
+        &["get", "apps"][..],
+        &["get", "apps", "--watch"],
+        &["describe", "apps"],
+        &["events"],
+        &["wait", "app/blog", "--for=condition=Ready"],
+    ];
+    for args in commands {
         let said = lxcproxy_in(dir.path(), &[args, &["--admin", "admin.sock"]].concat());
         let line = "error: no daemon answers on admin.sock: No such file or directory (os error 2); is `lxcproxy run` running?\n";
         assert_eq!(said, Said::failed(1, line));

@@ -54,7 +54,7 @@ fn what_holds_already_is_not_waited_for() {
     let daemon = daemon();
     for condition in ["Ready", "Ready=true", "Accepted=True", "Conflicted=false"] {
         let said = wait(&daemon, &["app/blog", &format!("--for=condition={condition}"), "--timeout=0s"]);
-        assert_eq!(said, Said::well("app/blog condition met\n"), "{condition}");
+        assert_eq!(said, Said::well("app.lxcproxy.dev/blog condition met\n"), "{condition}");
     }
 }
 
@@ -64,9 +64,9 @@ fn a_timeout_is_exit_code_1_and_says_what_holds_instead() {
     let began = Instant::now();
     let said = wait(&daemon, &["app/blog", "--for=condition=Ready=false", "--timeout=300ms"]);
     assert!(began.elapsed() >= Duration::from_millis(300) && began.elapsed() < PATIENCE, "{:?}", began.elapsed());
-    let line = "error: timed out waiting for the condition on app/blog: Ready is True: everything is in order\n";
+    let line = "error: timed out waiting for the condition on apps/blog: Ready is True: everything is in order\n";
     assert_eq!(said, Said::failed(1, line));
-    let line = "error: timed out waiting for the condition on app/nobody: there is no such app\n";
+    let line = "error: timed out waiting for the condition on apps/nobody: there is none of that name\n";
     assert_eq!(wait(&daemon, &["app/nobody", "--for=condition=Ready", "--timeout=0s"]), Said::failed(1, line));
 }
 
@@ -79,7 +79,7 @@ fn an_app_is_waited_for_before_it_is_there() {
     daemon.wait_reason("late", "Ready", "RootNotFound", PATIENCE);
     assert!(waiting.goes_on());
     std::fs::create_dir(daemon.scratch().join("missing")).unwrap();
-    assert_eq!(waiting.ends(), Said::well("app/late condition met\n"));
+    assert_eq!(waiting.ends(), Said::well("app.lxcproxy.dev/late condition met\n"));
 }
 
 #[test]
@@ -87,13 +87,13 @@ fn a_break_and_its_repair_can_be_waited_for() {
     let daemon = daemon();
     let waiting = Waiting::start(&daemon, &["app/blog", "--for=condition=Ready=false", FOREVER]);
     daemon.manifest("blog.yaml", "oops: [");
-    assert_eq!(waiting.ends(), Said::well("app/blog condition met\n"));
-    let line = "error: timed out waiting for the condition on app/blog: Ready is False, Invalid: Accepted: blog.yaml:1:7: not YAML: \
+    assert_eq!(waiting.ends(), Said::well("app.lxcproxy.dev/blog condition met\n"));
+    let line = "error: timed out waiting for the condition on apps/blog: Ready is False, Invalid: Accepted: blog.yaml:1:7: not YAML: \
                 unclosed bracket '['\n";
     assert_eq!(wait(&daemon, &["app/blog", "--for=condition=Ready", "--timeout=0s"]), Said::failed(1, line));
     let waiting = Waiting::start(&daemon, &["app/blog", "--for=condition=Ready", FOREVER]);
     daemon.manifest("blog.yaml", &site("blog", "blog.example.org"));
-    assert_eq!(waiting.ends(), Said::well("app/blog condition met\n"));
+    assert_eq!(waiting.ends(), Said::well("app.lxcproxy.dev/blog condition met\n"));
 }
 
 #[test]
@@ -105,8 +105,41 @@ fn of_two_manifests_of_one_name_the_app_is_meant() {
         count => Err(format!("{count} rows")),
     });
     let said = |condition| wait(&daemon, &["app/blog", condition, "--timeout=0s"]);
-    assert_eq!(said("--for=condition=Ready"), Said::well("app/blog condition met\n"));
+    assert_eq!(said("--for=condition=Ready"), Said::well("app.lxcproxy.dev/blog condition met\n"));
     assert_eq!(said("--for=condition=Accepted=false").code, 1);
+}
+
+#[test]
+fn a_wait_right_behind_a_change_is_about_the_change() {
+    let daemon = daemon();
+    let now = |condition: &str| wait(&daemon, &["app/blog", &format!("--for=condition={condition}"), "--timeout=1h"]);
+    for turn in 0..5 {
+        // What is served is ready; what is written is not.
+        daemon.manifest("blog.yaml", &site("blog", "blog.example.org").replace("/manifests", "/missing"));
+        assert_eq!(now("ResolvedRefs=false"), Said::well("app.lxcproxy.dev/blog condition met\n"), "{turn}");
+        daemon.manifest("blog.yaml", &site("blog", "blog.example.org").replace("rules", "rule"));
+        assert_eq!(now("Accepted=false"), Said::well("app.lxcproxy.dev/blog condition met\n"), "{turn}");
+        daemon.manifest("blog.yaml", &site("blog", &format!("v{turn}.example.org")));
+        assert_eq!(now("Ready"), Said::well("app.lxcproxy.dev/blog condition met\n"), "{turn}");
+        let host = &daemon.apps()["blog"]["spec"]["hostnames"][0];
+        assert_eq!(*host, format!("v{turn}.example.org"), "Ready was said of an older version");
+    }
+}
+
+#[test]
+fn the_creation_and_the_end_of_an_app_can_be_waited_for() {
+    let daemon = daemon();
+    assert_eq!(wait(&daemon, &["app/nobody", "--for=delete", "--timeout=0s"]), Said::well(""), "as with kubectl");
+    let waiting = Waiting::start(&daemon, &["app/late", "app/blog", "--for=create", FOREVER]);
+    daemon.manifest("late.yaml", &site("late", "late.example.org"));
+    assert_eq!(waiting.ends(), Said::well("app.lxcproxy.dev/late condition met\napp.lxcproxy.dev/blog condition met\n"));
+    let line = "error: timed out waiting for the condition on apps/late: it is still there\n";
+    assert_eq!(wait(&daemon, &["app/late", "--for=delete", "--timeout=0s"]), Said::failed(1, line));
+    daemon.wait_condition("late", "Ready", PATIENCE);
+    daemon.remove_manifest("late.yaml");
+    let said = wait(&daemon, &["app/late", "--for=delete", FOREVER]);
+    assert!(said == Said::well("app.lxcproxy.dev/late condition met\n") || said == Said::well(""), "{said:?}");
+    assert!(!daemon.apps().contains_key("late"));
 }
 
 #[test]
@@ -125,8 +158,9 @@ fn a_daemon_that_goes_away_ends_the_wait() {
 fn a_wait_that_makes_no_sense_is_a_usage_error_that_shows_the_form() {
     let daemon = daemon();
     for (args, form) in [
-        (["blog", "--for=condition=Ready"], "app/NAME"),
-        (["pod/blog", "--for=condition=Ready"], "app/NAME"),
+        (["blog", "--for=condition=Ready"], "app/ttrss"),
+        (["pod/blog", "--for=condition=Ready"], "expected apps"),
+        (["event/blog.1", "--for=condition=Ready"], "app/NAME"),
         (["app/blog", "--for=Ready"], "condition=TYPE"),
         (["app/blog", "--for=condition=Redy"], "Ready"),
     ] {

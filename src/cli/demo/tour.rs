@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use super::super::shell;
 use super::workplace::Workplace;
 
 /// The text that the demo prints.
@@ -46,14 +47,8 @@ Ctrl-C ends the demo and removes its directory.
     )
 }
 
-/// A path as a word for the shell.
 fn quote(path: &Path) -> String {
-    let text = path.display().to_string();
-    if text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-+:@%".contains(&byte)) {
-        text
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
+    shell::quote(&path.display().to_string())
 }
 
 #[cfg(test)]
@@ -66,11 +61,5 @@ mod tests {
         let manifest = std::fs::read_to_string(workplace.hello()).unwrap();
         assert_eq!(manifest.matches("value: /api").count(), 1, "the pattern of the first command");
         assert!(manifest.ends_with('\n'), "what is appended stands on a line of its own");
-    }
-
-    #[test]
-    fn a_path_is_one_word_for_the_shell() {
-        assert_eq!(quote(Path::new("/tmp/a-b.yaml")), "/tmp/a-b.yaml");
-        assert_eq!(quote(Path::new("/tmp/my dir's")), r"'/tmp/my dir'\''s'");
     }
 }

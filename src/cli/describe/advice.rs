@@ -1,0 +1,152 @@
+//! The reason of a failure -> what its reader can do about it.
+//!
+//! In: the object, the condition. Out: a sentence with a command to paste. Never: a command that changes something by itself.
+
+use std::path::Path;
+
+use super::super::shell::quote;
+use crate::api::v1::{AppResource, AppSpec, Backend, Condition, ContainerRef, ListenerStatus, Reason, Runtime, SourceResource};
+use crate::names::ContainerPath;
+
+/// What to do about an App.
+pub(super) fn for_app(app: &AppResource, failure: &Condition) -> Option<String> {
+    let place = Place { spec: app.spec.as_ref() };
+    let path = blamed(app, failure).and_then(unix_path).or_else(|| root(app, failure));
+    let parent = path.and_then(|path| Path::new(path).parent()).map_or_else(|| "/".to_owned(), |parent| parent.display().to_string());
+    match failure.reason {
+        Reason::ContainerNotFound => Some("correct spec.container; `lxc-ls -f` lists the containers".to_owned()),
+        Reason::ContainerStopped => place.start().map(|start| format!("start the container: {start}")),
+        Reason::SocketNotFound => Some(format!("start the application, or correct the path; what is there: {}", place.list(&parent))),
+        Reason::NotASocket => Some(format!("correct the path; what is there: {}", place.list(&parent))),
+        Reason::RootNotFound => Some(format!("correct the path, or make the directory; what is there: {}", place.list(&parent))),
+        Reason::ConnectionRefused => Some(format!("start the application; who listens: {}", place.run("ss -lntxp"))),
+        Reason::PermissionDenied => Some(
+            "run lxcproxy as root, with CAP_SYS_PTRACE to enter containers and CAP_DAC_OVERRIDE for their sockets and files; \
+             what it has: systemctl show lxcproxy -p CapabilityBoundingSet"
+                .to_owned(),
+        ),
+        _ => for_manifest(&app.status.file, failure),
+    }
+}
+
+/// What to do about a manifest, or about what is around it.
+pub(super) fn for_manifest(file: &str, failure: &Condition) -> Option<String> {
+    match failure.reason {
+        Reason::Invalid | Reason::UnsupportedValue => {
+            Some(format!("correct the manifest; `lxcproxy validate {}` in its directory checks it", quote(file)))
+        }
+        Reason::NameConflict => Some("give one of the two manifests another metadata.name".to_owned()),
+        Reason::NoMatchingParent => {
+            Some("correct spec.parentRefs, or leave it out; `lxcproxy get gateways -o wide` lists what there is".to_owned())
+        }
+        Reason::CertificateNotFound => Some("put the certificate where the manifest says, or correct the path".to_owned()),
+        Reason::Pending => Some("ask again in a moment: it has not been looked at yet".to_owned()),
+        Reason::InternalError => Some("report this, with what the log says: journalctl -u lxcproxy".to_owned()),
+        _ => None,
+    }
+}
+
+/// What to do about a listener.
+pub(super) fn for_listener(listener: &ListenerStatus, failure: &Condition) -> Option<String> {
+    match failure.reason {
+        Reason::PortUnavailable => {
+            let port = listener.address.rsplit(':').next().unwrap_or_default();
+            Some(format!("choose another port, or stop who has this one: ss -lntp 'sport = :{port}'"))
+        }
+        Reason::ListenerConflict => {
+            Some("give the listener another port or hostname; `lxcproxy get gateways -o wide` lists all".to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// What to do about a source.
+pub(super) fn for_source(source: &SourceResource, failure: &Condition) -> Option<String> {
+    let path = source.spec.as_ref().map(|spec| quote(&spec.path.display().to_string())).unwrap_or_default();
+    match failure.reason {
+        Reason::DirectoryNotFound => Some(format!("make the directory: mkdir {path}; until then what was there is served")),
+        Reason::DirectoryUnreadable => Some(format!("let lxcproxy read it; what is there: ls -la {path}; until then what was there is served")),
+        Reason::DirectoryEmpty => {
+            Some("put the manifests back; if every App is to go, start lxcproxy with --allow-empty; until then they are served".to_owned())
+        }
+        Reason::Polling => Some("nothing has to be done: changes are found a few seconds later. For events raise fs.inotify.max_user_watches and max_user_instances".to_owned()),
+        _ => None,
+    }
+}
+
+/// The backend that a message is about, by its name.
+fn blamed<'a>(app: &'a AppResource, failure: &Condition) -> Option<&'a Backend> {
+    let backends = app.spec.as_ref().map(|spec| &spec.backends[..]).unwrap_or_default();
+    backends.iter().find(|backend| failure.message.contains(&format!("backend `{}`", backend.name)))
+}
+
+fn unix_path(backend: &Backend) -> Option<&str> {
+    let http = backend.http.as_ref().and_then(|http| http.unix.as_ref());
+    let fastcgi = backend.fastcgi.as_ref().and_then(|fastcgi| fastcgi.unix.as_ref());
+    http.or(fastcgi).map(ContainerPath::as_str)
+}
+
+/// The document root that a message is about.
+fn root<'a>(app: &'a AppResource, failure: &Condition) -> Option<&'a str> {
+    let rules = app.spec.iter().flat_map(|spec| &spec.rules);
+    let mut roots = rules.filter_map(|rule| rule.files.as_ref()).map(|files| files.root.as_str());
+    roots.find(|root| failure.message.contains(&format!("root {root}")))
+}
+
+/// Where an application lives: a container, a directory, or the host.
+struct Place<'a> {
+    spec: Option<&'a AppSpec>,
+}
+
+impl Place<'_> {
+    fn container(&self) -> Option<&ContainerRef> {
+        self.spec.and_then(|spec| spec.container.as_ref())
+    }
+
+    /// A command that is run there.
+    fn run(&self, command: &str) -> String {
+        let Some(container) = self.container() else { return command.to_owned() };
+        let Some(name) = &container.name else { return command.to_owned() };
+        match container.runtime {
+            Runtime::Auto | Runtime::Lxc => {
+                let path = container.path.as_ref().map(|path| format!(" -P {}", quote(path))).unwrap_or_default();
+                format!("lxc-attach{path} -n {name} -- {command}")
+            }
+            Runtime::Incus => format!("incus exec {name} -- {command}"),
+            Runtime::Lxd => format!("lxc exec {name} -- {command}"),
+            Runtime::Nspawn => format!("systemd-run --machine={name} --pipe {command}"),
+            Runtime::Directory => command.to_owned(),
+        }
+    }
+
+    /// A command that lists a directory there.
+    fn list(&self, directory: &str) -> String {
+        match self.container().and_then(|container| container.rootfs.as_deref()) {
+            Some(rootfs) if Path::new(rootfs).is_relative() => {
+                format!("ls -l {} (from the directory of the manifest)", quote(&below(rootfs, directory)))
+            }
+            Some(rootfs) => format!("ls -l {}", quote(&below(rootfs, directory))),
+            None => self.run(&format!("ls -l {}", quote(directory))),
+        }
+    }
+
+    /// The command that starts it.
+    fn start(&self) -> Option<String> {
+        let container = self.container()?;
+        let name = container.name.as_ref()?;
+        match container.runtime {
+            Runtime::Auto | Runtime::Lxc => {
+                let path = container.path.as_ref().map(|path| format!(" -P {}", quote(path))).unwrap_or_default();
+                Some(format!("lxc-start{path} -n {name}"))
+            }
+            Runtime::Incus => Some(format!("incus start {name}")),
+            Runtime::Lxd => Some(format!("lxc start {name}")),
+            Runtime::Nspawn => Some(format!("machinectl start {name}")),
+            Runtime::Directory => None,
+        }
+    }
+}
+
+fn below(rootfs: &str, path: &str) -> String {
+    format!("{}/{}", rootfs.trim_end_matches('/'), path.trim_start_matches('/'))
+}

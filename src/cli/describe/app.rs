@@ -1,0 +1,121 @@
+//! An App -> its sheet.
+
+use std::time::SystemTime;
+
+use super::super::table::Cell;
+use super::sheet::Sheet;
+use super::{begin, conditions, errors, origin, problem};
+use crate::api::v1::{
+    AppResource, AppSpec, Backend, ContainerRef, Endpoint, Files, HttpProtocol, MatchType, PathMatchType, RouteMatch, Rule, ValueMatch,
+};
+
+/// All that is known of an App but its events.
+pub(super) fn sheet(app: &AppResource, now: SystemTime) -> Sheet {
+    let status = &app.status;
+    let mut sheet = begin(&app.metadata.name, &problem::of_app(app));
+    origin(&mut sheet, &app.metadata, &status.file, status.served_generation, now);
+    if let Some(spec) = &app.spec {
+        self::spec(&mut sheet, spec);
+    }
+    sheet.values("Listeners", &status.listeners);
+    if let Some(spec) = &app.spec {
+        sheet.table("Backends", &["Name", "Protocol", "Address"], spec.backends.iter().map(backend).collect());
+        let rules = spec.rules.iter().enumerate().map(|(number, rule)| self::rule(number, rule));
+        sheet.table("Rules", &["Rule", "Matches", "Filters", "Answered By"], rules.collect());
+    }
+    conditions(&mut sheet, &status.conditions, now);
+    errors(&mut sheet, &status.errors);
+    sheet
+}
+
+fn spec(sheet: &mut Sheet, spec: &AppSpec) {
+    sheet.field("Container", spec.container.as_ref().map_or_else(|| "none: the host itself".to_owned(), container));
+    if spec.hostnames.is_empty() {
+        sheet.field("Hostnames", "*");
+    } else {
+        sheet.values("Hostnames", spec.hostnames.iter().map(ToString::to_string));
+    }
+    if !spec.parent_refs.is_empty() {
+        let parents = spec.parent_refs.iter().map(|parent| {
+            let section = parent.section_name.as_ref().map(|section| format!("/{section}")).unwrap_or_default();
+            let port = parent.port.map(|port| format!(" port {port}")).unwrap_or_default();
+            format!("{}{section}{port}", parent.name)
+        });
+        sheet.values("Attached To", parents);
+    }
+}
+
+fn container(container: &ContainerRef) -> String {
+    let place = [container.path.as_ref().map(|path| format!("in {path}")), container.rootfs.as_ref().map(|rootfs| format!("at {rootfs}"))];
+    let name = container.name.iter().map(ToString::to_string);
+    let runtime = format!("({:?})", container.runtime);
+    name.chain(place.into_iter().flatten()).chain([runtime]).collect::<Vec<_>>().join(" ")
+}
+
+fn backend(backend: &Backend) -> Vec<Cell> {
+    let (protocol, address, endpoints) = match (&backend.http, &backend.fastcgi) {
+        (Some(http), _) => {
+            let protocol = match http.protocol {
+                HttpProtocol::Http1 => "HTTP/1.1",
+                HttpProtocol::H2c => "HTTP/2",
+            };
+            (protocol, Endpoint { unix: http.unix.clone(), tcp: http.tcp.clone(), port: http.port }, &http.endpoints[..])
+        }
+        (None, Some(fastcgi)) => {
+            let address = Endpoint { unix: fastcgi.unix.clone(), tcp: fastcgi.tcp.clone(), port: fastcgi.port };
+            ("FastCGI", address, &fastcgi.endpoints[..])
+        }
+        (None, None) => ("", Endpoint { unix: None, tcp: None, port: None }, &[][..]),
+    };
+    let addresses = std::iter::once(&address).chain(endpoints).filter_map(self::address).collect::<Vec<_>>().join(", ");
+    vec![backend.name.to_string().into(), protocol.into(), addresses.into()]
+}
+
+fn address(endpoint: &Endpoint) -> Option<String> {
+    let unix = endpoint.unix.as_ref().map(|path| format!("unix:{path}"));
+    let tcp = endpoint.tcp.as_ref().map(|target| format!("tcp:{target}"));
+    let port = endpoint.port.map(|port| format!("port:{port} of the container's loopback"));
+    unix.or(tcp).or(port)
+}
+
+fn rule(number: usize, rule: &Rule) -> Vec<Cell> {
+    let name = rule.name.as_ref().map_or_else(|| number.to_string(), |name| format!("{number} {name}"));
+    let matches = rule.matches.iter().map(matched).collect::<Vec<_>>().join(" or ");
+    let filters = rule.filters.iter().map(|filter| format!("{:?}", filter.type_)).collect::<Vec<_>>().join(", ");
+    let backends = rule.backend_refs.iter().map(|to| match to.weight {
+        1 => to.name.to_string(),
+        weight => format!("{} (weight {weight})", to.name),
+    });
+    let answered = rule.files.iter().map(files).chain(backends).collect::<Vec<_>>().join(", ");
+    vec![name.into(), matches.into(), filters.into(), answered.into()]
+}
+
+fn files(files: &Files) -> String {
+    let scripts = files.scripts.iter().map(|script| format!("*{} to {}", script.extension, script.backend)).collect::<Vec<_>>().join(", ");
+    if scripts.is_empty() { format!("files {}", files.root) } else { format!("files {} ({scripts})", files.root) }
+}
+
+fn matched(route: &RouteMatch) -> String {
+    let path = match route.path.type_ {
+        PathMatchType::Exact => format!("= {}", route.path.value),
+        PathMatchType::PathPrefix => format!("{}*", with_slash(&route.path.value)),
+        PathMatchType::RegularExpression => format!("~ {}", route.path.value),
+    };
+    let method = route.method.clone().into_iter();
+    let headers = route.headers.iter().map(|header| format!("header {}", value(header)));
+    let params = route.query_params.iter().map(|param| format!("query {}", value(param)));
+    method.chain([path]).chain(headers).chain(params).collect::<Vec<_>>().join(" ")
+}
+
+/// A prefix is of whole elements.
+fn with_slash(prefix: &str) -> String {
+    format!("{}/", prefix.trim_end_matches('/'))
+}
+
+fn value(value: &ValueMatch) -> String {
+    let sign = match value.type_ {
+        MatchType::Exact => "=",
+        MatchType::RegularExpression => "~",
+    };
+    format!("{}{sign}{}", value.name, value.value)
+}
