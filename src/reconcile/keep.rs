@@ -63,15 +63,17 @@ impl Keeper {
 
     /// Says that a record can't be kept, once, and that it can again.
     fn note(&mut self, named: Named, result: Result<(), Error>) {
+        let of = |kind: &str| (named.0 == kind).then(|| named.1.to_string());
+        let (app, gateway) = (of(App::DIRECTORY), of(Gateway::DIRECTORY));
         match result {
             Err(error) => {
                 let trouble = with_source(&error);
                 if self.troubles.get(&named) != Some(&trouble) {
-                    tracing::error!(kind = named.0, name = %named.1, "state can't be kept: {trouble}");
+                    tracing::error!(app, gateway, "state can't be kept: {trouble}");
                     self.troubles.insert(named, trouble);
                 }
             }
-            Ok(()) if self.troubles.remove(&named).is_some() => tracing::info!(kind = named.0, name = %named.1, "state is kept again"),
+            Ok(()) if self.troubles.remove(&named).is_some() => tracing::info!(app, gateway, "state is kept again"),
             Ok(()) => {}
         }
     }

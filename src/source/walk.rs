@@ -95,7 +95,8 @@ fn is_manifest(name: &OsStr) -> bool {
 }
 
 fn walk_once(root: &Path, known: &BTreeMap<String, Seen>, links: &mut Links) -> Walk {
-    let chain = links.follow(root);
+    // Only if there is no current directory is there no absolute path; then nothing is found.
+    let chain = links.follow(&std::path::absolute(root).unwrap_or_else(|_| root.to_owned()));
     let mut found = Walk { way: Way::to(&chain, links), ..Walk::default() };
     found.note(&chain.entries);
     let mut walker = Walker { root, known, links, found, entries: 0, bytes: 0, trail: Vec::new(), outside: 0 };
