@@ -24,7 +24,7 @@ use super::get::complain;
 use super::kind::{Kind, Reference, Selection};
 use super::table::{Cell, plain, since};
 use super::{Failure, print, warn_user};
-use crate::api::v1::{AppResource, Condition, Diagnostic, Event, GatewayResource, ResourceMetadata, SourceResource};
+use crate::api::v1::{AppResource, Condition, ConditionType, Diagnostic, Event, GatewayResource, ResourceMetadata, SourceResource};
 
 /// Show all that is known of an App, a Gateway or a source: what is wrong, what to do about it, and what happened
 ///
@@ -105,7 +105,7 @@ fn describe(kind: Kind, object: &Value, events: &[Value], now: SystemTime) -> Re
     let events: Vec<_> = events.iter().map(Event::deserialize).collect::<Result<_, _>>()?;
     let rows = events
         .iter()
-        .map(|event| vec![type_(event), event.reason.to_string().into(), last_seen(event, now).into(), event.message.clone().into()]);
+        .map(|event| vec![type_(event), event.reason.to_string().into(), last_seen(event, now).into(), folded(&event.message).into()]);
     sheet.table("Events", &["Type", "Reason", "Age", "Message"], rows.collect());
     Ok(sheet.render())
 }
@@ -137,18 +137,28 @@ fn origin(sheet: &mut Sheet, metadata: &ResourceMetadata, file: &str, served: Op
 }
 
 fn conditions(sheet: &mut Sheet, conditions: &[Condition], now: SystemTime) {
-    let row = |condition: &Condition| -> Vec<Cell> {
+    let rows = conditions.iter().flat_map(|condition| {
+        // What is said of `Ready` was said of another condition already.
+        let message = if condition.type_ == ConditionType::Ready { folded(&condition.message) } else { condition.message.clone() };
+        let mut lines = message.lines();
         let status = Cell::toned(condition.status.to_string(), tone(condition.status));
         let since = since(&condition.last_transition_time, now);
-        vec![
-            condition.type_.to_string().into(),
-            status,
-            since.into(),
-            condition.reason.to_string().into(),
-            condition.message.clone().into(),
-        ]
-    };
-    sheet.table("Conditions", &["Type", "Status", "Since", "Reason", "Message"], conditions.iter().map(row).collect());
+        let first = lines.next().unwrap_or_default();
+        let first = vec![condition.type_.to_string().into(), status, since.into(), condition.reason.to_string().into(), first.into()];
+        let rest = lines.map(|line| vec!["".into(), "".into(), "".into(), "".into(), line.into()]);
+        std::iter::once(first).chain(rest).collect::<Vec<Vec<Cell>>>()
+    });
+    sheet.table("Conditions", &["Type", "Status", "Since", "Reason", "Message"], rows.collect());
+}
+
+/// The first of several lines, and how many there are.
+fn folded(message: &str) -> String {
+    let mut lines = message.lines();
+    let first = lines.next().unwrap_or_default();
+    match lines.count() {
+        0 => first.to_owned(),
+        more => format!("{first} (and {more} more)"),
+    }
 }
 
 /// Everything that is wrong with the manifest; left out if nothing is.

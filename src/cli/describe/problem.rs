@@ -4,13 +4,15 @@
 
 use super::super::get::columns::{first_failure, first_line};
 use super::advice;
-use crate::api::v1::{AppResource, Condition, ConditionStatus, ConditionType, Conditions, GatewayResource, Reason, SourceResource};
+use crate::api::v1::{
+    AppResource, Condition, ConditionStatus, ConditionType, Conditions, Diagnostic, GatewayResource, Reason, SourceResource,
+};
 
 /// What is wrong with an App.
 pub(super) fn of_app(app: &AppResource) -> Vec<String> {
     let types = [ConditionType::Accepted, ConditionType::ResolvedRefs, ConditionType::Programmed, ConditionType::Ready];
     let Some(failure) = first_failure(&app.status, &types) else { return conflict(&app.status) };
-    let mut lines = sentences(failure);
+    let mut lines = complaint(failure, &app.status.errors);
     lines.push(effect(app, failure));
     lines.extend(advice::for_app(app, failure).map(|advice| format!("To do: {advice}")));
     lines
@@ -28,7 +30,7 @@ pub(super) fn of_gateway(gateway: &GatewayResource) -> Vec<String> {
     let of_gateway = first_failure(&gateway.status, &[ConditionType::Accepted, ConditionType::Programmed, ConditionType::Ready]);
     // What a listener said is not said again.
     if let Some(failure) = of_gateway.filter(|failure| lines.is_empty() || failure.type_ == ConditionType::Accepted) {
-        let mut first = sentences(failure);
+        let mut first = complaint(failure, &gateway.status.errors);
         first.extend(advice::for_manifest(&gateway.status.file, failure).map(|advice| format!("To do: {advice}")));
         first.append(&mut lines);
         lines = first;
@@ -42,6 +44,17 @@ pub(super) fn of_source(source: &SourceResource) -> Vec<String> {
     let mut lines = sentences(failure);
     lines.extend(advice::for_source(source, failure).map(|advice| format!("To do: {advice}")));
     lines
+}
+
+/// The reason and the message; of several errors that are listed below, the first.
+fn complaint(failure: &Condition, errors: &[Diagnostic]) -> Vec<String> {
+    match errors.len() {
+        0 | 1 => sentences(failure),
+        all if failure.type_ == ConditionType::Accepted => {
+            vec![format!("{}: {} (and {} more, see Errors)", failure.reason, first_line(failure), all - 1)]
+        }
+        _ => sentences(failure),
+    }
 }
 
 /// The reason, and every line of the message.

@@ -121,18 +121,20 @@ fn an_invalid_manifest_says_what_is_served_and_lists_every_error() {
     broken["status"]["servedGeneration"] = 1.into();
     let shown = text(Kind::App, &broken, &[]);
     let expected = [
-        "Invalid: ttrss.yaml:7:3: spec.rule: unknown field",
-        "ttrss.yaml:9:3: spec.x: unknown field",
+        "Invalid: ttrss.yaml:7:3: spec.rule: unknown field (and 1 more, see Errors)",
         "Generation 1 is served as before, until the manifest is valid again.",
         "To do: correct the manifest; `lxcproxy validate ttrss.yaml` in its directory checks it",
     ];
     assert_eq!(problem(&shown), expected);
+    let message = shown.lines().position(|line| line.ends_with("   ttrss.yaml:7:3: spec.rule: unknown field")).unwrap();
+    assert_eq!(shown.lines().nth(message + 1).map(str::trim), Some("ttrss.yaml:9:3: spec.x: unknown field"), "{shown}");
+    assert!(shown.contains("Accepted: ttrss.yaml:7:3: spec.rule: unknown field (and 1 more)\n"), "{shown}");
     assert!(shown.contains("\nErrors:\n  ttrss.yaml:7:3: spec.rule: unknown field"), "{shown}");
     assert!(shown.chars().all(|c| c == '\n' || !c.is_control()));
     broken["status"].as_object_mut().unwrap().shift_remove("servedGeneration");
     broken.as_object_mut().unwrap().shift_remove("spec");
     let shown = text(Kind::App, &broken, &[]);
-    assert_eq!(problem(&shown)[2], "Nothing of it is served: no request is routed to it.");
+    assert_eq!(problem(&shown)[1], "Nothing of it is served: no request is routed to it.");
 }
 
 #[test]
