@@ -5,6 +5,7 @@
 mod client;
 mod demo;
 mod get;
+mod render;
 mod run;
 mod schema;
 mod table;
