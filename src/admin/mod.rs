@@ -3,6 +3,7 @@
 //! In: a listener and a [`Reader`]. Out: `lxcproxy.dev/v1` objects as JSON, one request a connection. Never: a change of anything.
 
 mod answer;
+mod fields;
 mod query;
 mod routes;
 mod socket;
@@ -21,8 +22,9 @@ use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 pub use answer::Status;
+pub use fields::escape as escape_field;
 pub use query::{MAX_POLL, escape};
-pub use routes::{APPS, HEALTH, READINESS};
+pub use routes::{API, APPS, HEALTH, READINESS};
 pub use socket::{Error, Listener};
 
 use crate::snapshot::Reader;
@@ -33,6 +35,8 @@ const CONNECTIONS: usize = 256;
 const HEAD: Duration = Duration::from_secs(10);
 /// How long a client may take to read its answer.
 const READING: Duration = Duration::from_secs(60);
+/// A watch that has nothing to say sends a bookmark after this time.
+pub const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// How long answers may take once the daemon stops.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// The pause after a failed accept: no file descriptor is free, and one does not come by asking again.

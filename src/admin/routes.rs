@@ -15,6 +15,8 @@ use super::query::{Query, unescape};
 use crate::api::v1::{API_VERSION, List, ListMetadata};
 use crate::snapshot::{Reader, Snapshot};
 
+/// Where the objects are: `API/apps` and so on.
+pub const API: &str = "/apis/lxcproxy.dev/v1";
 /// Every App; `APPS/NAME` is one of them.
 pub const APPS: &str = "/apis/lxcproxy.dev/v1/apps";
 /// 200 while the process answers.

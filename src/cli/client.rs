@@ -1,6 +1,8 @@
-//! A question to the daemon -> its answer.
+//! A question to the daemon -> its answer, or a stream of changes.
 //!
 //! In: the admin socket's path. Out: objects. Never: a wait without an end; an answer without a bound.
+
+mod watch;
 
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
@@ -9,19 +11,22 @@ use std::time::Duration;
 use bytes::Bytes;
 use clap::Args;
 use http::header::HOST;
-use http::{Request, StatusCode};
+use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty, Limited};
+use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-use crate::admin::{self, APPS, MAX_POLL, escape};
+pub(super) use watch::{Change, Watch};
+
+use crate::admin::{self, API, escape, escape_field};
 use crate::api::v1::List;
 use crate::config::DEFAULT_ADMIN;
 
-/// How long an answer may take, beyond the time that the daemon is asked to hold it back.
+/// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The longest answer that is read, in bytes; 100,000 Apps take a quarter of it.
 const ANSWER: usize = 1 << 30;
@@ -65,48 +70,57 @@ pub(super) enum Error {
     /// It is not what was asked for.
     #[error("the daemon's answer is not understood; are the daemon and this command of the same version?")]
     Foreign(#[from] serde_json::Error),
+    /// What was asked from is past: a new list has to be asked for (`410 Expired`).
+    #[error("the daemon says: {}", .0.message)]
+    Expired(admin::Status),
     /// The daemon says no.
-    #[error("the daemon says: {0}")]
-    Refused(String),
+    #[error("the daemon says: {}", .0.message)]
+    Refused(admin::Status),
     /// The question does not fit into HTTP.
     #[error("the daemon can't be asked for that")]
     Question(#[from] http::Error),
 }
 
 impl Client {
-    /// Every App, and manifests that belong to none.
-    pub(super) async fn apps<T: DeserializeOwned>(&self) -> Result<List<T>, Error> {
-        self.ask(APPS, PATIENCE).await?.object()
+    /// The objects of a resource (`apps`, `gateways`, `sources`, `events`) that fit the query, such as `[("labelSelector", "tier=web")]`;
+    /// what is not needed is left out. The query's values are plain text; they are encoded here.
+    pub(super) async fn list<T: DeserializeOwned>(&self, resource: &str, query: &[(&str, &str)]) -> Result<List<T>, Error> {
+        let answer = async {
+            let (head, body) = self.ask(&question(resource, query)).await?.into_parts();
+            let body = Limited::new(body, ANSWER).collect().await.map_err(Error::Body)?.to_bytes();
+            if head.status == StatusCode::OK { Ok(serde_json::from_slice(&body)?) } else { Err(refusal(&body)) }
+        };
+        timeout(PATIENCE, answer).await.map_err(|_| Error::Late)?
     }
 
-    /// What [`Client::look`] finds, held back until there is something newer than `revision`, or for `hold`.
-    pub(super) async fn watch<T: DeserializeOwned>(&self, name: &str, revision: &str, hold: Duration) -> Result<List<T>, Error> {
-        let seconds = hold.min(MAX_POLL).as_secs() + 1;
-        let selector = escape(&format!("metadata.name={name}"));
-        let question = format!("{APPS}?fieldSelector={selector}&newerThan={}&timeoutSeconds={seconds}", escape(revision));
-        self.ask(&question, MAX_POLL + PATIENCE).await?.object()
-    }
-
-    /// The App of this name as it is now; after it the manifests that want the name, too.
-    pub(super) async fn look<T: DeserializeOwned>(&self, name: &str) -> Result<List<T>, Error> {
-        let selector = escape(&format!("metadata.name={name}"));
-        self.ask(&format!("{APPS}?fieldSelector={selector}"), PATIENCE).await?.object()
-    }
-
-    async fn ask(&self, question: &str, patience: Duration) -> Result<Answer, Error> {
-        timeout(patience, self.exchange(question)).await.map_err(|_| Error::Late)?
+    /// Every change of the objects that fit the query; see [`Client::list`]. With `resource_version`, that of a list: only what comes after
+    /// it ([`Error::Expired`] if that is too long ago). Without: first every object as added, then a bookmark.
+    pub(super) async fn watch<T: DeserializeOwned>(
+        &self,
+        resource: &str,
+        query: &[(&str, &str)],
+        resource_version: Option<&str>,
+    ) -> Result<Watch<T>, Error> {
+        let mut query = [&[("watch", "true")], query].concat();
+        query.extend(resource_version.map(|version| ("resourceVersion", version)));
+        let answer = async {
+            let (head, body) = self.ask(&question(resource, &query)).await?.into_parts();
+            if head.status == StatusCode::OK {
+                return Ok(Watch::new(body));
+            }
+            Err(refusal(&Limited::new(body, ANSWER).collect().await.map_err(Error::Body)?.to_bytes()))
+        };
+        timeout(PATIENCE, answer).await.map_err(|_| Error::Late)?
     }
 
     #[allow(clippy::disallowed_methods, reason = "the daemon's own socket")]
-    async fn exchange(&self, question: &str) -> Result<Answer, Error> {
+    async fn ask(&self, question: &str) -> Result<Response<Incoming>, Error> {
         let stream = UnixStream::connect(&self.socket).await.map_err(|reason| self.unreachable(reason))?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         // Its errors come out of `sender` as well.
         tokio::spawn(connection);
         let request = Request::get(question).header(HOST, "lxcproxy").body(Empty::<Bytes>::new())?;
-        let (head, body) = sender.send_request(request).await?.into_parts();
-        let body = Limited::new(body, ANSWER).collect().await.map_err(Error::Body)?.to_bytes();
-        Ok(Answer { code: head.status, body })
+        Ok(sender.send_request(request).await?)
     }
 
     fn unreachable(&self, reason: io::Error) -> Error {
@@ -118,24 +132,26 @@ impl Client {
     }
 }
 
-/// What the daemon says.
-struct Answer {
-    code: StatusCode,
-    body: Bytes,
-}
-
-impl Answer {
-    /// The object, if the daemon gave one.
-    fn object<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        if self.code == StatusCode::OK {
-            return Ok(serde_json::from_slice(&self.body)?);
-        }
-        let status: admin::Status = serde_json::from_slice(&self.body)?;
-        Err(Error::Refused(status.message))
-    }
+/// The value of `fieldSelector` for the objects of one name.
+pub(super) fn named(name: &str) -> String {
+    format!("metadata.name={}", escape_field(name))
 }
 
 /// Runs a conversation with the daemon to its end.
 pub(super) fn converse<T>(conversation: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?.block_on(conversation)
+}
+
+fn question(resource: &str, query: &[(&str, &str)]) -> String {
+    let pairs: Vec<_> = query.iter().map(|(key, value)| format!("{key}={}", escape(value))).collect();
+    format!("{API}/{resource}?{}", pairs.join("&"))
+}
+
+/// What a `Status` says, as an error.
+fn refusal(status: &[u8]) -> Error {
+    match serde_json::from_slice::<admin::Status>(status) {
+        Ok(status) if status.code == StatusCode::GONE.as_u16() => Error::Expired(status),
+        Ok(status) => Error::Refused(status),
+        Err(error) => Error::Foreign(error),
+    }
 }

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::client::{Client, converse};
+use super::client::{Client, converse, named};
 use super::{print, table};
 use crate::api::v1::{API_VERSION, AppResource, Condition, ConditionStatus, ConditionType, Conditions, ContainerRef, List, ListMetadata};
 
@@ -97,7 +97,7 @@ impl Get {
     /// The Apps that were asked for, and the names that there are none of.
     async fn fetch<T: DeserializeOwned>(&self) -> anyhow::Result<(List<T>, Vec<&str>)> {
         if self.names.is_empty() {
-            return Ok((self.client.apps().await?, Vec::new()));
+            return Ok((self.client.list("apps", &[]).await?, Vec::new()));
         }
         let metadata = ListMetadata { resource_version: String::new() };
         let mut all = List { api_version: API_VERSION.to_owned(), kind: "AppList".to_owned(), metadata, items: Vec::new() };
@@ -105,7 +105,7 @@ impl Get {
         // A table has room for the manifests that want an App's name, too; a program asks for the App.
         let most = if matches!(self.output, None | Some(Output::Wide)) { usize::MAX } else { 1 };
         for name in &self.names {
-            let found = self.client.look(name).await?.items;
+            let found = self.client.list("apps", &[("fieldSelector", &named(name))]).await?.items;
             if found.is_empty() {
                 missing.push(name.as_str());
             }

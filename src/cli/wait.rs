@@ -1,15 +1,16 @@
 //! `lxcproxy wait`: an App and a condition -> the moment at which it holds.
 //!
-//! In: snapshots, as the daemon publishes them. Out: nothing but the time. Never: a polling loop; a condition of an older generation.
+//! In: changes, as the daemon tells of them. Out: nothing but the time. Never: a polling loop; a condition of an older generation.
 
 use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::bail;
 use clap::Args;
+use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
-use super::client::{self, Client, converse};
+use super::client::{self, Client, Watch, converse, named};
 use super::print;
 use crate::api::v1::{AppResource, ConditionStatus, ConditionType, Conditions};
 use crate::config;
@@ -64,19 +65,32 @@ impl Wait {
 
 /// Waits until the App has the condition, or the deadline has come. Looks at least once.
 async fn until(client: &Client, name: &str, wanted: Wanted, deadline: Instant) -> Result<Outcome, client::Error> {
-    let mut list = client.look::<AppResource>(name).await?;
+    let selector = named(name);
+    let query = [("fieldSelector", selector.as_str())];
+    let mut watch = None;
     loop {
+        let list = client.list::<AppResource>("apps", &query).await?;
         let app = list.items.first();
         if app.is_some_and(|app| wanted.met_by(app)) {
             return Ok(Outcome::Met);
         }
-        let left = deadline.saturating_duration_since(Instant::now());
-        let next = client.watch(name, &list.metadata.resource_version, left);
-        match timeout_at(deadline, next).await {
-            Ok(newer) => list = newer?,
+        match timeout_at(deadline, news(client, &query, &mut watch)).await {
+            Ok(news) => news?,
             Err(_) => return Ok(Outcome::TimedOut(wanted.missing_in(app))),
         }
     }
+}
+
+/// Waits for something to look at. A watch that has ended is begun again: if the daemon is gone, that says so.
+async fn news(client: &Client, query: &[(&str, &str)], watch: &mut Option<Watch<Value>>) -> Result<(), client::Error> {
+    let open = match watch {
+        Some(open) => open,
+        None => watch.insert(client.watch("apps", query, None).await?),
+    };
+    if open.next().await?.is_none() {
+        *watch = None;
+    }
+    Ok(())
 }
 
 impl Wanted {

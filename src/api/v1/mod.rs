@@ -14,6 +14,7 @@ mod meta;
 mod resource;
 mod scalar;
 mod status;
+mod watch;
 
 pub use app::{App, AppKind, AppSpec, BackendRef, ContainerRef, Limits, ParentRef, Retry, Rule, Runtime, SessionPersistence, Timeouts};
 pub use backend::{Backend, BackendTls, Endpoint, FastcgiBackend, HttpBackend, HttpProtocol, Param};
@@ -32,6 +33,7 @@ pub use resource::{
 };
 pub use scalar::{ByteSize, Duration, ScalarError};
 pub use status::{Condition, ConditionStatus, ConditionType, Reason};
+pub use watch::{Bookmark, WatchEvent, WatchType};
 
 /// The `apiVersion` of every object here.
 pub const API_VERSION: &str = "lxcproxy.dev/v1";
