@@ -4,7 +4,9 @@
 
 mod client;
 mod demo;
+mod explain;
 mod get;
+mod input;
 mod render;
 mod run;
 mod schema;
@@ -30,6 +32,7 @@ pub struct Cli {
 enum Command {
     Run(run::Run),
     Validate(validate::Validate),
+    Explain(explain::Explain),
     Schema(schema::Schema),
     Get(get::Get),
     Wait(wait::Wait),
@@ -55,6 +58,7 @@ impl Cli {
         match self.command {
             Command::Run(run) => run.execute().map_err(Failure::Failed),
             Command::Validate(validate) => validate.execute(),
+            Command::Explain(explain) => explain.execute(),
             Command::Schema(schema) => schema.execute().map_err(Failure::Failed),
             Command::Get(get) => get.execute().map_err(Failure::Failed),
             Command::Wait(wait) => wait.execute().map_err(Failure::Failed),

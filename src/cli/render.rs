@@ -38,6 +38,11 @@ pub(super) fn render(diagnostic: &Diagnostic, styled: bool) -> String {
     lines
 }
 
+/// Whether colours belong on standard error: a terminal, and nobody objects (`NO_COLOR`).
+pub(super) fn on_stderr() -> bool {
+    anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never
+}
+
 /// The marked part, in bytes; one that is behind the end has no width.
 fn marked(excerpt: &Excerpt) -> std::ops::Range<usize> {
     let byte = |characters: u64| {

@@ -105,6 +105,12 @@ pub fn schema(kind: Kind) -> serde_json::Value {
     schema::generate(kind)
 }
 
+/// `did you mean ...?`, if one of the known words is near enough.
+#[must_use]
+pub fn meant(word: &str, known: &[&str]) -> Option<String> {
+    nearest::meant(word, known)
+}
+
 fn document(text: &Text<'_>, node: &Node) -> Document {
     let root = Cursor::root(node);
     let mut report = Report::new(text);
