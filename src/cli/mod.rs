@@ -2,8 +2,12 @@
 //!
 //! In: the command line. Out: text on standard output, or a [`Failure`]. Never: an exit code of its own; that is `main`'s.
 
+mod apply;
 mod client;
+mod delete;
 mod demo;
+mod diff;
+mod directory;
 mod explain;
 mod get;
 mod input;
@@ -32,6 +36,9 @@ pub struct Cli {
 enum Command {
     Run(run::Run),
     Validate(validate::Validate),
+    Diff(diff::Diff),
+    Apply(apply::Apply),
+    Delete(delete::Delete),
     Explain(explain::Explain),
     Schema(schema::Schema),
     Get(get::Get),
@@ -45,6 +52,8 @@ enum Command {
 pub enum Failure {
     /// It was understood, and the answer is no.
     Failed(anyhow::Error),
+    /// As `Failed`, and why has been printed.
+    Shown,
     /// It could not be done as asked: arguments, files.
     Usage(anyhow::Error),
 }
@@ -58,6 +67,9 @@ impl Cli {
         match self.command {
             Command::Run(run) => run.execute().map_err(Failure::Failed),
             Command::Validate(validate) => validate.execute(),
+            Command::Diff(diff) => diff.execute(),
+            Command::Apply(apply) => apply.execute(),
+            Command::Delete(delete) => delete.execute(),
             Command::Explain(explain) => explain.execute(),
             Command::Schema(schema) => schema.execute().map_err(Failure::Failed),
             Command::Get(get) => get.execute().map_err(Failure::Failed),
@@ -69,9 +81,9 @@ impl Cli {
 }
 
 impl Failure {
-    /// Prints one line: the error and its causes.
+    /// Prints one line, the error and its causes, if that has not been done.
     pub fn report(&self) {
-        let (Self::Failed(error) | Self::Usage(error)) = self;
+        let (Self::Failed(error) | Self::Usage(error)) = self else { return };
         warn_user(&format!("error: {error:#}"));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! In: what is wrong, with its excerpt. Out: text for a terminal, with colours or without. Never: a control character of the manifest.
 
-use annotate_snippets::renderer::DEFAULT_TERM_WIDTH;
+use annotate_snippets::renderer::{AnsiColor, DEFAULT_TERM_WIDTH, Style};
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
 use crate::api::v1::{Diagnostic, Excerpt};
@@ -41,6 +41,26 @@ pub(super) fn render(diagnostic: &Diagnostic, styled: bool) -> String {
 /// Whether colours belong on standard error: a terminal, and nobody objects (`NO_COLOR`).
 pub(super) fn on_stderr() -> bool {
     anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never
+}
+
+/// Whether colours belong on standard output.
+pub(super) fn on_stdout() -> bool {
+    anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never
+}
+
+/// A unified diff in the colours of git.
+pub(super) fn painted(diff: &str) -> String {
+    let paint = |line: &str| {
+        let style = match line.as_bytes().first() {
+            Some(b'+') if !line.starts_with("+++") => AnsiColor::Green.on_default(),
+            Some(b'-') if !line.starts_with("---") => AnsiColor::Red.on_default(),
+            Some(b'@') => AnsiColor::Cyan.on_default(),
+            Some(b' ') | None => Style::new(),
+            _ => Style::new().bold(),
+        };
+        format!("{style}{line}{style:#}\n")
+    };
+    diff.lines().map(paint).collect()
 }
 
 /// The marked part, in bytes; one that is behind the end has no width.
@@ -89,7 +109,7 @@ error: unknown field `hostname`
 
     #[test]
     fn the_place_is_that_of_the_file_also_when_the_line_was_cut() {
-        let hosts: String = (0..100).map(|n| format!("ü{n}.org, ")).collect();
+        let hosts: String = (0..100).flat_map(|n| ["ü".to_owned(), n.to_string(), ".org, ".to_owned()]).collect();
         let shown = shown(&HELLO.replace("[a.org]", &format!("[{hosts}]")).replace("hostname", "hostnames"));
         let last = shown.last().map(String::as_str).unwrap_or_default();
         assert!(last.contains(" --> hello.yaml:5:896\n") && last.contains(" ^^^^^^^ spec.hostnames[99]\n"), "{last}");

@@ -268,9 +268,9 @@ impl<'de> Visitor<'de> for DataVisitor {
     }
 }
 
-/// A block's content may start behind its last line; a place is never 0.
+/// A place as the reader tells it.
 fn spot(at: Location) -> Spot {
-    Spot { line: at.line(), column: at.column(), width: at.span().len().into() }
+    Spot { line: at.line(), column: at.column(), width: at.span().len() }
 }
 
 /// `80.0` is the integer 80, to JSON Schema and so to us.

@@ -43,7 +43,7 @@ impl<'s> Field<'s> {
 
     /// The words that are allowed.
     pub(super) fn options(self) -> Vec<String> {
-        let target = self.resolve(self.element(self.resolve(self.schema)));
+        let target = self.resolve(element(self.resolve(self.schema)));
         let of = |keyword: &str| target.get(keyword).and_then(Value::as_array).into_iter().flatten();
         let constants = of("oneOf").filter_map(|branch| branch.get("const"));
         of("enum").chain(constants).map(plain).collect()
@@ -67,14 +67,9 @@ impl<'s> Field<'s> {
 
     /// The object that it is, or one of the entries if it is a list, or one of several forms.
     fn object(self) -> Option<&'s Map<String, Value>> {
-        let element = self.resolve(self.element(self.resolve(self.schema)));
+        let element = self.resolve(element(self.resolve(self.schema)));
         let branches = element.get("anyOf").and_then(Value::as_array).into_iter().flatten().map(|branch| self.resolve(branch));
         std::iter::once(element).chain(branches).find(|schema| schema.get("properties").is_some())?.as_object()
-    }
-
-    /// A list's entries; what is no list is its own.
-    fn element(self, schema: &'s Value) -> &'s Value {
-        schema.get("items").unwrap_or(schema)
     }
 
     fn resolve(self, mut schema: &'s Value) -> &'s Value {
@@ -108,6 +103,11 @@ impl<'s> Field<'s> {
             _ => "Object".to_owned(),
         }
     }
+}
+
+/// A list's entries; what is no list is its own.
+fn element(schema: &Value) -> &Value {
+    schema.get("items").unwrap_or(schema)
 }
 
 fn reference(schema: &Value) -> Option<&str> {
