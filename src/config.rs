@@ -30,6 +30,9 @@ pub struct Settings {
     /// The unix socket that `get` and `wait` ask.
     #[arg(long, value_name = "SOCKET", env = "LXCPROXY_ADMIN", default_value = DEFAULT_ADMIN)]
     pub admin: PathBuf,
+    /// Where metrics are answered beside the admin socket, to whoever asks: a loopback address. Port 0: a free one. Default: nowhere.
+    #[arg(long, value_name = "ADDR", env = "LXCPROXY_METRICS_LISTEN", value_parser = loopback)]
+    pub metrics_listen: Option<SocketAddr>,
     /// The address that is served. Port 0: a free one.
     #[arg(long, value_name = "ADDR", env = "LXCPROXY_LISTEN", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
@@ -57,6 +60,22 @@ pub struct Settings {
 /// One sentence that says what was expected.
 pub fn duration(text: &str) -> Result<Duration, ScalarError> {
     text.parse::<v1::Duration>().map(|duration| duration.limit().unwrap_or(Duration::ZERO))
+}
+
+/// A loopback address and a port.
+///
+/// # Errors
+/// One sentence that says what was expected, and why.
+pub fn loopback(text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr = text.parse().map_err(|_| "expected ADDRESS:PORT, for example 127.0.0.1:9090".to_owned())?;
+    if address.ip().to_canonical().is_loopback() {
+        return Ok(address);
+    }
+    let port = address.port();
+    Err(format!(
+        "{} is not a loopback address: metrics name every App, and nobody is asked there who he is; give 127.0.0.1:{port} or [::1]:{port}",
+        address.ip()
+    ))
 }
 
 /// How many threads can run at a time.
@@ -100,6 +119,20 @@ mod tests {
         for bad in ["30", "-1s", "", "soon"] {
             assert!(duration(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn metrics_are_answered_on_loopback_addresses_only() {
+        for (text, expected) in [("127.0.0.1:9090", "127.0.0.1:9090"), ("127.8.8.8:0", "127.8.8.8:0"), ("[::1]:9090", "[::1]:9090")] {
+            assert_eq!(parse(&["--metrics-listen", text]).unwrap().metrics_listen, Some(expected.parse().unwrap()));
+        }
+        for bad in ["0.0.0.0:9090", "[::]:9090", "192.0.2.1:9090", "[2001:db8::1]:9090"] {
+            let error = parse(&["--metrics-listen", bad]).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{bad}");
+            assert!(error.to_string().contains("nobody is asked there who he is; give 127.0.0.1:9090"), "{error}");
+        }
+        assert!(loopback("localhost:9090").is_err() && loopback("127.0.0.1").is_err());
+        assert_eq!(parse(&[]).unwrap().metrics_listen, None);
     }
 
     #[test]

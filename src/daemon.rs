@@ -2,6 +2,7 @@
 //!
 //! In: [`Settings`]. Out: when it has drained. Never: a global; a decision that belongs to a room; the log, which is the caller's.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use http::header::UPGRADE;
 use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
@@ -75,6 +77,7 @@ async fn both_planes(settings: &Settings, hangup: Hangup, ready: impl FnOnce(Rea
     let listen = bound.local_addr();
     tracing::info!(address = %listen, "listening");
     let admin = admin::Listener::bind(&settings.admin)?;
+    let scraped = settings.metrics_listen.map(metrics_port).transpose()?;
     let (publisher, reader) = snapshot::channel();
 
     let source = Dir::open(&settings.manifests)?;
@@ -97,7 +100,8 @@ async fn both_planes(settings: &Settings, hangup: Hangup, ready: impl FnOnce(Rea
     let made_of = reader.clone();
     let serving = server::serve(&[bound], settings.threads, limits, move || Web::new(&made_of), &shutdown)?;
     let (stop_admin, admin_stops) = tokio::sync::oneshot::channel::<()>();
-    let admin = tokio::spawn(admin::serve(admin, reader.clone(), async { drop(admin_stops.await) }));
+    let metrics = admin::MetricsText::new(|| "# EOF\n".to_owned());
+    let admin = tokio::spawn(admin::serve(admin, scraped, reader.clone(), metrics, async { drop(admin_stops.await) }));
 
     let mut first = reader;
     if first.newer_than(0).await.is_some() {
@@ -109,6 +113,16 @@ async fn both_planes(settings: &Settings, hangup: Hangup, ready: impl FnOnce(Rea
     drop(stop_admin);
     let _ = admin.await;
     why
+}
+
+/// The port for metrics.
+fn metrics_port(address: SocketAddr) -> Result<TcpListener, Error> {
+    let failed = |error| Error::Listen(address, error);
+    let bound = listen::bind(address, 1, Sharing::Alone).map_err(failed)?;
+    bound.open().map_err(failed)?;
+    tracing::info!(address = %bound.local_addr(), "metrics are answered");
+    let socket = bound.take(0).ok_or_else(|| failed(ErrorKind::AddrNotAvailable.into()))?;
+    TcpListener::from_std(socket).map_err(failed)
 }
 
 /// Waits for the signal that ends it; then for requests in flight, or for a second signal.

@@ -11,7 +11,7 @@ fn main() -> ExitCode {
         Err(failure) => {
             failure.report();
             match failure {
-                Failure::Failed(_) | Failure::Shown => ExitCode::from(1),
+                Failure::Failed(_) => ExitCode::from(1),
                 // As clap exits, when the arguments do not parse.
                 Failure::Usage(_) => ExitCode::from(2),
             }

@@ -8,7 +8,7 @@ use arc_swap::{ArcSwap, Cache};
 use imbl::{OrdMap, Vector};
 use tokio::sync::watch;
 
-use crate::api::v1::{AppResource, Event, GatewayResource, SourceResource};
+use crate::api::v1::{AppResource, Event, GatewayResource, Resource, SourceResource};
 use crate::listen::Sockets;
 use crate::route::Listeners;
 
@@ -32,13 +32,14 @@ pub struct Snapshot {
     pub events: Vector<Arc<Event>>,
 }
 
-impl Snapshot {
-    /// What is shown under this name: the App that has it, then manifests that want it, or the one whose path it is.
-    pub fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a AppResource> {
-        // `!` is what follows the space of a key.
-        let keys = name.to_owned()..format!("{name}!");
-        self.apps.range(keys).map(|(_, app)| &**app).filter(move |app| app.metadata.name == name)
-    }
+/// What is shown under this name: the object that has it, then manifests that want it, or the one whose path it is.
+pub fn named<'a, S, T>(
+    objects: &'a OrdMap<String, Arc<Resource<S, T>>>,
+    name: &'a str,
+) -> impl Iterator<Item = &'a Arc<Resource<S, T>>> + use<'a, S, T> {
+    // `!` is what follows the space of a key.
+    let keys = name.to_owned()..format!("{name}!");
+    objects.range(keys).map(|(_, object)| object).filter(move |object| object.metadata.name == name)
 }
 
 /// The one writer. Not `Clone`: there is one owner of the decision to swap.

@@ -1,89 +1,176 @@
-//! The snapshot -> answers over a unix socket, for `get` and `wait`, for health checks and for `curl --unix-socket`.
+//! The snapshot -> answers over a unix socket, for the command line, for health checks, for Prometheus and for `curl --unix-socket`.
 //!
-//! In: a listener and a [`Reader`]. Out: `lxcproxy.dev/v1` objects as JSON, one request a connection. Never: a change of anything.
+//! In: a listener, a [`Reader`], the text of metrics. Out: `lxcproxy.dev/v1` objects as JSON and their changes as they happen, one request
+//! a connection. Never: a change of anything; an answer to somebody who is neither root nor the daemon's user nor of its group.
 
 mod answer;
+mod discovery;
 mod fields;
+mod metrics;
+mod objects;
+mod openapi;
+mod peer;
 mod query;
 mod routes;
+mod selector;
 mod socket;
+mod stream;
+mod watch;
 
 use std::convert::Infallible;
-use std::pin::pin;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use http::{Request, Response};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::UnixStream;
-use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 pub use answer::Status;
 pub use fields::escape as escape_field;
-pub use query::{MAX_POLL, escape};
-pub use routes::{API, APPS, HEALTH, READINESS};
+pub use metrics::MetricsText;
+pub use openapi::document as openapi;
+pub use query::escape;
+pub use routes::{API, HEALTH, METRICS, READINESS};
 pub use socket::{Error, Listener};
 
 use crate::snapshot::Reader;
+use answer::{Answer, Failure};
+use peer::Peer;
+use routes::{Desk, Door};
+use stream::Patient;
 
-/// Connections at a time; the next one waits in the socket's backlog. A `wait` holds one.
-const CONNECTIONS: usize = 256;
-/// How long a client may take to ask.
-const HEAD: Duration = Duration::from_secs(10);
-/// How long a client may take to read its answer.
-const READING: Duration = Duration::from_secs(60);
 /// A watch that has nothing to say sends a bookmark after this time.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(30);
+
+/// Connections to the socket at a time; the next one waits in the socket's backlog.
+const CONNECTIONS: usize = 256;
+/// Watches at a time: half of the connections, so that there is room for questions.
+const WATCHES: usize = CONNECTIONS / 2;
+/// Connections at a time of those who may not ask; the next one is closed without a word.
+const STRANGERS: usize = 16;
+/// Connections to the port for metrics at a time.
+const SCRAPES: usize = 32;
+/// How long a client may take to ask.
+const HEAD: Duration = Duration::from_secs(10);
+/// How long a client may read nothing of its answer.
+const READING: Duration = Duration::from_secs(60);
 /// How long answers may take once the daemon stops.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// The pause after a failed accept: no file descriptor is free, and one does not come by asking again.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Answers until `shutdown` resolves; then the socket goes, and long polls answer at once. Needs a tokio runtime with I/O and time.
-pub async fn serve(listener: Listener, reader: Reader, shutdown: impl Future<Output = ()>) {
-    let (stop, stopped) = watch::channel(false);
-    let mut connections = JoinSet::new();
-    let mut shutdown = pin!(shutdown);
-    loop {
-        tokio::select! {
-            () = &mut shutdown => break,
-            accepted = listener.accept(), if connections.len() < CONNECTIONS => match accepted {
-                Ok(stream) => {
-                    connections.spawn(connection(stream, reader.clone(), stopped.clone()));
-                }
-                Err(error) => {
-                    warn!(%error, "the admin socket does not accept");
-                    sleep(ACCEPT_PAUSE).await;
-                }
-            },
-            Some(_) = connections.join_next() => {}
-        }
+/// Answers until `shutdown` resolves; then the socket goes, and watches end. `port`: where metrics are given to whoever asks, if anywhere.
+/// Needs a tokio runtime with I/O and time.
+pub async fn serve(
+    listener: Listener,
+    port: Option<TcpListener>,
+    reader: Reader,
+    metrics: MetricsText,
+    shutdown: impl Future<Output = ()>,
+) {
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let desk = Desk { reader, metrics, stopped, watches: Arc::new(Semaphore::new(WATCHES)) };
+    let (connections, scrapes) = (Arc::new(Semaphore::new(CONNECTIONS)), Arc::new(Semaphore::new(SCRAPES)));
+    tokio::select! {
+        () = shutdown => {}
+        () = attend_socket(&listener, &connections, &desk) => {}
+        () = attend_port(port.as_ref(), &scrapes, &desk) => {}
     }
-    drop(listener);
+    drop((listener, port));
     stop.send_replace(true);
-    if timeout(LAST_WORDS, async { while connections.join_next().await.is_some() {} }).await.is_err() {
-        debug!(connections = connections.len(), "admin connections are cut");
+    let left = async { (connections.acquire_many(CONNECTIONS as u32).await.is_ok(), scrapes.acquire_many(SCRAPES as u32).await.is_ok()) };
+    if timeout(LAST_WORDS, left).await.is_err() {
+        debug!(connections = CONNECTIONS - connections.available_permits(), "admin connections are cut");
     }
 }
 
+/// Answers on the socket; ends never.
+async fn attend_socket(listener: &Listener, places: &Arc<Semaphore>, desk: &Desk) {
+    let strangers = Arc::new(Semaphore::new(STRANGERS));
+    loop {
+        let accepted = accept(places, listener.accept()).await;
+        let Some((stream, place)) = accepted else { continue };
+        let (desk, strangers) = (desk.clone(), strangers.clone());
+        let admission = admit(&stream, listener.path());
+        tokio::spawn(async move {
+            let _place = place;
+            match admission {
+                Ok(uid) => {
+                    let answer = move |request: Request<Incoming>| {
+                        debug!(uid, method = %request.method(), path = request.uri().path(), "admin request");
+                        desk.answer(&request, Door::Socket)
+                    };
+                    converse(stream, answer).await;
+                }
+                Err(why) => {
+                    let Ok(_place) = strangers.try_acquire_owned() else { return };
+                    let answer = converse(stream, move |_| Failure::forbidden(why.clone()).response());
+                    let _ = timeout(HEAD, answer).await;
+                }
+            }
+        });
+    }
+}
+
+/// Answers on the port for metrics, if there is one; ends never.
+async fn attend_port(listener: Option<&TcpListener>, places: &Arc<Semaphore>, desk: &Desk) {
+    let Some(listener) = listener else { return std::future::pending().await };
+    loop {
+        let accepted = accept(places, async { listener.accept().await.map(|(stream, _)| stream) }).await;
+        let Some((stream, place)) = accepted else { continue };
+        let desk = desk.clone();
+        tokio::spawn(async move {
+            let _place = place;
+            let answer = converse(stream, move |request| desk.answer(&request, Door::Port));
+            let _ = timeout(HEAD + READING, answer).await;
+        });
+    }
+}
+
+/// The next connection, once there is a place for it; none: not now.
+async fn accept<S>(places: &Arc<Semaphore>, accepted: impl Future<Output = io::Result<S>>) -> Option<(S, OwnedSemaphorePermit)> {
+    // An error would mean that nobody hands out places any more; nobody stops that.
+    let place = places.clone().acquire_owned().await.ok()?;
+    match accepted.await {
+        Ok(stream) => Some((stream, place)),
+        Err(error) => {
+            warn!(%error, "admin connections are not accepted");
+            sleep(ACCEPT_PAUSE).await;
+            None
+        }
+    }
+}
+
+/// The user who has connected, if it may ask; else why not.
+fn admit(stream: &UnixStream, socket: &Path) -> Result<u32, String> {
+    let peer = Peer::of(stream).ok_or("nobody knows who asks")?;
+    let admission = peer.admit(socket);
+    debug!(uid = peer.uid, gid = peer.gid, pid = peer.pid, admitted = admission.is_ok(), "admin connection");
+    admission.map(|()| peer.uid)
+}
+
 /// One request and its answer. No second one: a connection that is kept is one that others can't have.
-async fn connection(stream: UnixStream, reader: Reader, stopped: watch::Receiver<bool>) {
-    let service = service_fn(move |request| {
-        let (reader, stopped) = (reader.clone(), stopped.clone());
-        async move { Ok::<_, Infallible>(routes::answer(&request, reader, stopped).await) }
-    });
+async fn converse<S>(stream: S, answer: impl Fn(Request<Incoming>) -> Response<Answer>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let service = service_fn(|request| std::future::ready(Ok::<_, Infallible>(answer(request))));
     let exchange = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
         .keep_alive(false)
-        .serve_connection(TokioIo::new(stream), service);
-    match timeout(HEAD + MAX_POLL + READING, exchange).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => debug!(%error, "an admin connection failed"),
-        Err(_) => debug!("an admin client does not read its answer"),
+        .serve_connection(TokioIo::new(Patient::new(stream, READING)), service);
+    if let Err(error) = exchange.await {
+        debug!(%error, "an admin connection failed");
     }
 }
 

@@ -1,49 +1,107 @@
 //! The query of an admin request -> what is asked for.
 //!
-//! In: `newerThan=7&timeoutSeconds=30&fieldSelector=metadata.name=ttrss`. Out: [`Query`]. Never: a parameter that is silently ignored.
+//! In: `labelSelector=tier%3Dweb&watch=true`. Out: [`Query`]. Never: a parameter that is silently ignored.
 
 use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::time::Duration;
 
-/// The longest that an answer is held back.
-pub const MAX_POLL: Duration = Duration::from_secs(300);
-/// How long an answer is held back if the client does not say.
-const DEFAULT_POLL: Duration = Duration::from_secs(30);
+use super::objects::{Kind, Object};
+use super::{fields, selector};
 
-/// What is asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a list or a watch may be asked with, and what it means.
+pub(super) const PARAMETERS: [(&str, &str); 5] = [
+    (
+        "labelSelector",
+        "Objects whose labels fit, as in Kubernetes: `a=b`, `a!=b`, `a in (x,y)`, `a notin (x)`, `a`, `!a`, joined by commas.",
+    ),
+    ("fieldSelector", "Objects whose fields fit: `FIELD=VALUE` or `FIELD!=VALUE`, joined by commas."),
+    ("watch", "`true`: a stream of changes, one JSON object a line, instead of a list."),
+    (
+        "resourceVersion",
+        "Of a watch: the revision of a list; only what comes after it is sent. Omitted or 0: first every object, as `ADDED`.",
+    ),
+    ("timeoutSeconds", "Of a watch: its end. Omitted or 0: none."),
+];
+
+/// What is asked of a list of objects.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Query {
-    /// Only objects of this name.
-    pub(super) name: Option<String>,
-    /// Do not answer before the snapshot is newer than this revision.
-    pub(super) newer_than: Option<u64>,
-    /// Answer after this time in any case.
-    pub(super) timeout: Duration,
+    /// Which objects.
+    pub(super) selection: Selection,
+    /// Their changes, not a list.
+    pub(super) watch: Option<Watch>,
+}
+
+/// Which objects are asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Selection {
+    /// By label.
+    pub(super) labels: selector::Selector,
+    /// By field.
+    pub(super) fields: fields::Selector,
+}
+
+/// What is asked of a watch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Watch {
+    /// The revision that the client knows; none: it knows nothing.
+    pub(super) known: Option<u64>,
+    /// When it ends by itself.
+    pub(super) timeout: Option<Duration>,
 }
 
 impl Query {
-    /// Reads a query; every parameter is optional.
+    /// Reads the query of a list or watch; every parameter is optional.
     ///
     /// # Errors
     /// One sentence that says what was expected.
-    pub(super) fn parse(query: &str) -> Result<Self, String> {
-        let mut parsed = Self { name: None, newer_than: None, timeout: DEFAULT_POLL };
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let value = unescape(value).ok_or_else(|| format!("`{key}` is not valid percent-encoding"))?;
-            let number = || value.parse::<u64>().map_err(|_| format!("`{key}` takes a number, not `{value}`"));
-            match key {
-                "newerThan" => parsed.newer_than = Some(number()?),
-                "timeoutSeconds" => parsed.timeout = Duration::from_secs(number()?).min(MAX_POLL),
-                "fieldSelector" => {
-                    let name = value.strip_prefix("metadata.name=");
-                    parsed.name = Some(name.ok_or("`fieldSelector` takes `metadata.name=NAME`, nothing else")?.to_owned());
-                }
-                _ => return Err(format!("there is no parameter `{key}`; expected newerThan, timeoutSeconds or fieldSelector")),
+    pub(super) fn parse(query: &str, kind: Kind) -> Result<Self, String> {
+        let mut selection = Selection::default();
+        let (mut watching, mut watch) = (false, Watch::default());
+        let mut given = BTreeSet::new();
+        for pair in pairs(query) {
+            let (key, value) = pair?;
+            let wrong = |problem: String| format!("{key}: {problem}");
+            let number = || value.parse::<u64>().map_err(|_| wrong(format!("expected a number, found `{value}`")));
+            match &*key {
+                "labelSelector" => selection.labels = selector::Selector::parse(&value).map_err(wrong)?,
+                "fieldSelector" => selection.fields = fields::Selector::parse(&value, kind.fields()).map_err(wrong)?,
+                "watch" => watching = truth(&value).ok_or_else(|| wrong(format!("expected `true` or `false`, found `{value}`")))?,
+                "resourceVersion" if value.is_empty() => {}
+                "resourceVersion" => watch.known = Some(number()?).filter(|known| *known > 0),
+                "timeoutSeconds" => watch.timeout = Some(number()?).filter(|seconds| *seconds > 0).map(Duration::from_secs),
+                _ => return Err(unknown(&key, &PARAMETERS.map(|(name, _)| name))),
+            }
+            if !given.insert(key.clone()) {
+                return Err(format!("{key}: it is given twice"));
             }
         }
-        Ok(parsed)
+        let of_watch = ["resourceVersion", "timeoutSeconds"].into_iter().find(|key| given.contains(*key));
+        match of_watch {
+            Some(key) if !watching => Err(format!("{key}: it goes with `watch=true`")),
+            _ => Ok(Self { selection, watch: watching.then_some(watch) }),
+        }
+    }
+}
+
+/// For what takes no parameters.
+///
+/// # Errors
+/// One sentence, if there are some.
+pub(super) fn refuse_all(query: &str) -> Result<(), String> {
+    match pairs(query).next() {
+        None => Ok(()),
+        Some(pair) => Err(unknown(&pair?.0, &[])),
+    }
+}
+
+impl Selection {
+    /// Whether an object is asked for.
+    pub(super) fn fits(&self, object: &impl Object) -> bool {
+        let none = BTreeMap::new();
+        self.fields.fits(|field| object.field(field)) && self.labels.fits(object.labels().unwrap_or(&none))
     }
 }
 
@@ -79,30 +137,94 @@ pub(super) fn unescape(text: &str) -> Option<Cow<'_, str>> {
     String::from_utf8(out).ok().map(Cow::Owned)
 }
 
+/// Keys and values, decoded as forms are: `+` is a space.
+fn pairs(query: &str) -> impl Iterator<Item = Result<(String, String), String>> {
+    query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let decode = |text: &str| {
+            let spaced = text.replace('+', " ");
+            unescape(&spaced).map(Cow::into_owned).ok_or_else(|| format!("`{text}` is not valid percent-encoding"))
+        };
+        Ok((decode(key)?, decode(value)?))
+    })
+}
+
+fn truth(text: &str) -> Option<bool> {
+    match text {
+        "true" | "1" => Some(true),
+        "false" | "0" => Some(false),
+        _ => None,
+    }
+}
+
+fn unknown(key: &str, known: &[&str]) -> String {
+    match known {
+        [] => format!("there is no parameter `{key}`; none is taken here"),
+        known => format!("there is no parameter `{key}`; expected one of {}", known.join(", ")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_query_is_read_in_any_order() {
-        let query = Query::parse("timeoutSeconds=5&fieldSelector=metadata.name%3Dttrss&newerThan=7").unwrap();
-        assert_eq!(query, Query { name: Some("ttrss".to_owned()), newer_than: Some(7), timeout: Duration::from_secs(5) });
-        assert_eq!(Query::parse("").unwrap().newer_than, None);
-        assert_eq!(Query::parse("timeoutSeconds=999999").unwrap().timeout, MAX_POLL);
+    fn parse(query: &str) -> Result<Query, String> {
+        Query::parse(query, Kind::App)
     }
 
     #[test]
-    fn what_is_not_understood_is_refused() {
-        for bad in ["watch=true", "newerThan=x", "newerThan=-1", "newerThan", "fieldSelector=spec.x=1", "fieldSelector=%zz", "newerThan=%"]
-        {
-            assert!(Query::parse(bad).is_err(), "{bad}");
+    fn a_query_is_read_in_any_order() {
+        let query = parse("timeoutSeconds=5&fieldSelector=metadata.name%3Dttrss&watch=true&resourceVersion=7").unwrap();
+        assert_eq!(query.watch, Some(Watch { known: Some(7), timeout: Some(Duration::from_secs(5)) }));
+        assert_eq!(query.selection.fields.name(), Some("ttrss"));
+        assert_eq!((parse("").unwrap(), parse("&watch=false&").unwrap()), (Query::default(), Query::default()));
+    }
+
+    #[test]
+    fn values_are_decoded_as_those_of_forms() {
+        let wanted = parse("labelSelector=tier%20in%20(web,db)").unwrap();
+        for query in ["labelSelector=tier+in+(web,db)", "labelSelector=tier+in+%28web%2Cdb%29", "label%53elector=tier in (web,db)"] {
+            assert_eq!(parse(query).unwrap(), wanted, "{query}");
         }
     }
 
     #[test]
+    fn zero_and_nothing_mean_no_revision_and_no_end() {
+        for query in ["watch=1", "watch=true&resourceVersion=0&timeoutSeconds=0", "watch=true&resourceVersion="] {
+            assert_eq!(parse(query).unwrap().watch, Some(Watch::default()), "{query}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused_with_what_was_expected() {
+        for (bad, words) in [
+            (
+                "newerThan=1",
+                "there is no parameter `newerThan`; expected one of labelSelector, fieldSelector, watch, resourceVersion, timeoutSeconds",
+            ),
+            ("watch=yes", "watch: expected `true` or `false`, found `yes`"),
+            ("watch", "watch: expected `true` or `false`, found ``"),
+            ("watch=true&resourceVersion=x", "resourceVersion: expected a number, found `x`"),
+            ("watch=true&timeoutSeconds=-1", "timeoutSeconds: expected a number, found `-1`"),
+            ("timeoutSeconds=1", "timeoutSeconds: it goes with `watch=true`"),
+            ("watch=false&resourceVersion=1", "resourceVersion: it goes with `watch=true`"),
+            ("watch=true&watch=true", "watch: it is given twice"),
+            ("labelSelector=a+b", "labelSelector: expected `=`, `==`, `!=`, `in`, `notin` or `,` after `a`, found `b`"),
+            ("fieldSelector=spec.x=1", "fieldSelector: there is no field `spec.x` to select by; expected `metadata.name`"),
+            ("fieldSelector=%zz", "`%zz` is not valid percent-encoding"),
+        ] {
+            assert_eq!(parse(bad), Err(words.to_owned()), "{bad}");
+        }
+        assert_eq!(refuse_all("verbose"), Err("there is no parameter `verbose`; none is taken here".to_owned()));
+        assert_eq!(refuse_all(""), Ok(()));
+    }
+
+    #[test]
     fn escaping_and_unescaping_give_the_text_back() {
-        for text in ["ttrss", "sub dir/ä%.yaml", "a=b&c", ""] {
+        for text in ["ttrss", "sub dir/ä%.yaml", "a=b&c+d", ""] {
             assert_eq!(unescape(&escape(text)).as_deref(), Some(text));
+            let key = format!("{}=", escape(text));
+            assert_eq!(pairs(&key).next().unwrap().unwrap().0, text);
         }
         for bad in ["%", "%4", "%zz", "%+1", "%ff", "%é"] {
             assert_eq!(unescape(bad), None, "{bad}");

@@ -1,107 +1,221 @@
 //! An admin request -> its answer.
 //!
-//! In: method, path and query. Out: health, readiness, Apps, now or when there is something newer. Never: a method that changes.
+//! In: method, path and query. Out: objects, their changes, health, readiness, metrics, and what else there is to ask. Never: a method that
+//! changes.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::Full;
-use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::sleep;
 
-use super::answer::{Failure, json, text};
-use super::query::{Query, unescape};
+use super::KEEP_ALIVE;
+use super::answer::{Answer, Failure, JSON, json, response, stream, text};
+use super::discovery::{ApiGroup, ApiGroupList, ApiResourceList, GROUP, VERSION, Version};
+use super::metrics::MetricsText;
+use super::objects::{Collection, Kind};
+use super::openapi;
+use super::query::{Query, Watch, refuse_all, unescape};
+use super::watch::Watcher;
 use crate::api::v1::{API_VERSION, List, ListMetadata};
 use crate::snapshot::{Reader, Snapshot};
 
-/// Where the objects are: `API/apps` and so on.
+/// Where the objects are: `API/apps`, `API/apps/NAME` and so on.
 pub const API: &str = "/apis/lxcproxy.dev/v1";
-/// Every App; `APPS/NAME` is one of them.
-pub const APPS: &str = "/apis/lxcproxy.dev/v1/apps";
 /// 200 while the process answers.
 pub const HEALTH: &str = "/healthz";
 /// 200 once a snapshot is being served.
 pub const READINESS: &str = "/readyz";
+/// All metrics, for Prometheus.
+pub const METRICS: &str = "/metrics";
 
 /// What a path leads to.
-enum Target {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Target {
     Health,
     Readiness,
-    Apps,
-    App(String),
+    Metrics,
+    OpenApi,
+    Version,
+    Groups,
+    Group,
+    Resources,
+    List(Kind),
+    One(Kind, String),
 }
 
-/// Answers one request; with `newerThan`, not before there is news, the time is over, or the daemon stops.
-pub(super) async fn answer<B>(request: &Request<B>, reader: Reader, stopped: watch::Receiver<bool>) -> Response<Full<Bytes>> {
-    match understand(request) {
-        Ok((target, query)) => {
-            if let Some(revision) = query.newer_than {
-                news(reader.clone(), revision, query.timeout, stopped).await;
+/// The paths that are as they are; those of objects come on top.
+pub(super) const FIXED: [(&str, Target); 8] = [
+    (HEALTH, Target::Health),
+    (READINESS, Target::Readiness),
+    (METRICS, Target::Metrics),
+    ("/openapi/v3", Target::OpenApi),
+    ("/version", Target::Version),
+    ("/apis", Target::Groups),
+    ("/apis/lxcproxy.dev", Target::Group),
+    (API, Target::Resources),
+];
+
+/// What may be asked where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Door {
+    /// The admin socket: everything.
+    Socket,
+    /// The port for metrics: they, and health.
+    Port,
+}
+
+/// What answers are made from.
+#[derive(Debug, Clone)]
+pub(super) struct Desk {
+    pub(super) reader: Reader,
+    pub(super) metrics: MetricsText,
+    /// True: the daemon stops, and watches end.
+    pub(super) stopped: watch::Receiver<bool>,
+    /// The places for watches.
+    pub(super) watches: Arc<Semaphore>,
+}
+
+impl Desk {
+    /// Answers one request.
+    pub(super) fn answer<B>(&self, request: &Request<B>, door: Door) -> Response<Answer> {
+        self.try_answer(request, door).unwrap_or_else(Failure::response)
+    }
+
+    fn try_answer<B>(&self, request: &Request<B>, door: Door) -> Result<Response<Answer>, Failure> {
+        let target = target(request.uri().path(), door)?;
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return Err(Failure::method_not_allowed(request.method()));
+        }
+        let query = request.uri().query().unwrap_or_default();
+        if !matches!(target, Target::List(_)) {
+            refuse_all(query).map_err(Failure::bad_request)?;
+        }
+        match target {
+            Target::Health => Ok(text(StatusCode::OK, "ok")),
+            Target::Readiness if self.reader.load().revision > 0 => Ok(text(StatusCode::OK, "ok")),
+            Target::Readiness => Ok(text(StatusCode::SERVICE_UNAVAILABLE, "no snapshot is being served yet")),
+            Target::Metrics => Ok(self.metrics.answer(request.headers())),
+            Target::OpenApi => Ok(response(StatusCode::OK, JSON, openapi::text().into())),
+            Target::Version => json(&Version::now()),
+            Target::Groups => json(&ApiGroupList::now()),
+            Target::Group => json(&ApiGroup::now()),
+            Target::Resources => json(&ApiResourceList::now()),
+            Target::One(kind, name) => self.one(kind, &name),
+            Target::List(kind) => {
+                let query = Query::parse(query, kind).map_err(Failure::bad_request)?;
+                match kind {
+                    Kind::App => self.several(kind, |snapshot| &snapshot.apps, query),
+                    Kind::Gateway => self.several(kind, |snapshot| &snapshot.gateways, query),
+                    Kind::Source => self.several(kind, |snapshot| &snapshot.sources, query),
+                    Kind::Event => self.several(kind, |snapshot| &snapshot.events, query),
+                }
             }
-            look(&target, &query, &reader.load()).unwrap_or_else(Failure::response)
-        }
-        Err(failure) => failure.response(),
-    }
-}
-
-fn understand<B>(request: &Request<B>) -> Result<(Target, Query), Failure> {
-    let target = target(request.uri().path())?;
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return Err(Failure::method_not_allowed(request.method()));
-    }
-    let query = Query::parse(request.uri().query().unwrap_or_default()).map_err(Failure::bad_request)?;
-    Ok((target, query))
-}
-
-fn target(path: &str) -> Result<Target, Failure> {
-    let missing = || Failure::not_found(format!("there is nothing at {path}; the Apps are at {APPS}"));
-    match path {
-        HEALTH => Ok(Target::Health),
-        READINESS => Ok(Target::Readiness),
-        APPS => Ok(Target::Apps),
-        _ => {
-            let name = path.strip_prefix(APPS).and_then(|rest| rest.strip_prefix('/')).filter(|name| !name.is_empty());
-            let name = name.and_then(unescape).ok_or_else(missing)?;
-            Ok(Target::App(name.into_owned()))
         }
     }
-}
 
-/// Waits for a snapshot newer than `revision`. A revision from the future is from before a restart: all is news then.
-async fn news(mut reader: Reader, revision: u64, patience: Duration, mut stopped: watch::Receiver<bool>) {
-    if reader.load().revision != revision {
-        return;
-    }
-    let newer = async {
-        if reader.newer_than(revision).await.is_none() {
-            // Nobody publishes any more: there will be no news, and an answer at once would only make the client ask again.
-            std::future::pending::<()>().await;
+    fn one(&self, kind: Kind, name: &str) -> Result<Response<Answer>, Failure> {
+        let snapshot = self.reader.load();
+        match kind {
+            Kind::App => first(kind, &snapshot.apps, name),
+            Kind::Gateway => first(kind, &snapshot.gateways, name),
+            Kind::Source => first(kind, &snapshot.sources, name),
+            Kind::Event => first(kind, &snapshot.events, name),
         }
-    };
-    tokio::select! {
-        _ = timeout(patience, newer) => {}
-        _ = stopped.wait_for(|stopped| *stopped) => {}
     }
-}
 
-fn look(target: &Target, query: &Query, snapshot: &Snapshot) -> Result<Response<Full<Bytes>>, Failure> {
-    match target {
-        Target::Health => Ok(text(StatusCode::OK, "ok")),
-        Target::Readiness if snapshot.revision > 0 => Ok(text(StatusCode::OK, "ok")),
-        Target::Readiness => Ok(text(StatusCode::SERVICE_UNAVAILABLE, "no snapshot is being served yet")),
-        Target::Apps => {
-            let items = match &query.name {
-                Some(name) => snapshot.named(name).collect(),
-                None => snapshot.apps.values().map(AsRef::as_ref).collect::<Vec<_>>(),
+    fn several<C: Collection>(&self, kind: Kind, of: fn(&Snapshot) -> &C, query: Query) -> Result<Response<Answer>, Failure> {
+        if let Some(watch) = query.watch {
+            return self.watch(kind, of, watch, query);
+        }
+        let (snapshot, selection) = (self.reader.load(), &query.selection);
+        let objects = of(&snapshot);
+        let items: Vec<_> = match selection.fields.name() {
+            Some(name) => objects.named(name).map(AsRef::as_ref).filter(|object| selection.fits(*object)).collect(),
+            None => objects.all().map(AsRef::as_ref).filter(|object| selection.fits(*object)).collect(),
+        };
+        let metadata = ListMetadata { resource_version: snapshot.revision.to_string() };
+        json(&List { api_version: API_VERSION.to_owned(), kind: kind.list().to_owned(), metadata, items })
+    }
+
+    fn watch<C: Collection>(&self, kind: Kind, of: fn(&Snapshot) -> &C, watch: Watch, query: Query) -> Result<Response<Answer>, Failure> {
+        let full = |_| Failure::too_many_requests("as many watches as there may be are open; lists are answered".to_owned());
+        let place = self.watches.clone().try_acquire_owned().map_err(full)?;
+        let snapshot = self.reader.load();
+        let told = match watch.known {
+            None => None,
+            Some(known) if known == snapshot.revision => Some(of(&snapshot).clone()),
+            Some(known) => return Err(Failure::expired(known, snapshot.revision)),
+        };
+        let watcher = Watcher {
+            reader: self.reader.clone(),
+            kind,
+            of,
+            selection: query.selection,
+            told,
+            revision: snapshot.revision,
+            keep_alive: KEEP_ALIVE,
+        };
+        drop(snapshot);
+        // One piece waits to be read: what happens meanwhile is told in one go after it.
+        let (sender, lines) = mpsc::channel::<Bytes>(1);
+        let (listened, mut stopped) = (sender.clone(), self.stopped.clone());
+        tokio::spawn(async move {
+            let timeout = async {
+                match watch.timeout {
+                    Some(timeout) => sleep(timeout).await,
+                    None => std::future::pending().await,
+                }
             };
-            let metadata = ListMetadata { resource_version: snapshot.revision.to_string() };
-            Ok(json(&List { api_version: API_VERSION.to_owned(), kind: "AppList".to_owned(), metadata, items }))
+            tokio::select! {
+                () = watcher.run(sender) => {}
+                () = listened.closed() => {}
+                () = timeout => {}
+                _ = stopped.wait_for(|stopped| *stopped) => {}
+            }
+        });
+        Ok(stream(lines, place))
+    }
+}
+
+/// A manifest that only wants the name of an object is not it: the first one is.
+fn first<C: Collection>(kind: Kind, objects: &C, name: &str) -> Result<Response<Answer>, Failure> {
+    let found = objects.named(name).next();
+    json(&**found.ok_or_else(|| Failure::not_found(format!("{} \"{name}\" not found", kind.plural())))?)
+}
+
+/// What a path leads to.
+fn target(path: &str, door: Door) -> Result<Target, Failure> {
+    let fixed = FIXED.into_iter().find(|(fixed, _)| *fixed == path).map(|(_, target)| target);
+    if door == Door::Port {
+        let open = fixed.filter(|target| matches!(target, Target::Metrics | Target::Health | Target::Readiness));
+        return open.ok_or_else(|| Failure::not_found(format!("only {METRICS}, {HEALTH} and {READINESS} are here; ask the admin socket")));
+    }
+    fixed.or_else(|| of_objects(path)).ok_or_else(|| Failure::not_found(missing(path)))
+}
+
+/// `API/PLURAL` or `API/PLURAL/NAME`.
+fn of_objects(path: &str) -> Option<Target> {
+    let rest = path.strip_prefix(API)?.strip_prefix('/')?;
+    let (plural, name) = rest.split_once('/').map_or((rest, None), |(plural, name)| (plural, Some(name)));
+    let kind = Kind::ALL.into_iter().find(|kind| kind.plural() == plural)?;
+    match name {
+        None => Some(Target::List(kind)),
+        Some(name) => Some(Target::One(kind, unescape(name).filter(|name| !name.is_empty())?.into_owned())),
+    }
+}
+
+/// What is wrong with a path, and what there is instead.
+fn missing(path: &str) -> String {
+    let mut parts = path.strip_prefix("/apis/").unwrap_or_default().split('/');
+    match (parts.next().unwrap_or_default(), parts.next(), parts.next()) {
+        ("", ..) => format!("there is nothing at {path}; see /apis and /openapi/v3"),
+        (GROUP, Some(VERSION), Some(plural)) => {
+            let plurals = Kind::ALL.map(Kind::plural).join(", ");
+            format!("there is no resource `{plural}`, or no name behind it; there are {plurals}")
         }
-        // A manifest that only wants the name is no App of it: the first one is.
-        Target::App(name) => match snapshot.named(name).next() {
-            Some(app) => Ok(json(app)),
-            None => Err(Failure::not_found(format!("apps \"{name}\" not found"))),
-        },
+        (GROUP, Some(version), _) => format!("there is no version `{version}` of {GROUP}; there is {API_VERSION}"),
+        (group, ..) => format!("there is no API group `{group}`; there is {GROUP}"),
     }
 }

@@ -59,6 +59,11 @@ impl Listener {
         Ok(Self { socket, path: path.to_owned() })
     }
 
+    /// Where its file is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The next connection.
     pub(super) async fn accept(&self) -> io::Result<UnixStream> {
         self.socket.accept().await.map(|(stream, _)| stream)

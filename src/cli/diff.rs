@@ -16,7 +16,7 @@ use super::apply::{checked, kind};
 use super::client::{Client, converse};
 use super::directory::Name;
 use super::input::Input;
-use super::{Failure, print, render};
+use super::{Failure, Silent, print, render};
 use crate::api::v1::{API_VERSION, AppResource, GatewayResource, Resource};
 use crate::manifest::{self, Kind, Object};
 
@@ -59,7 +59,7 @@ impl Diff {
         };
         match compared() {
             Ok(true) => Ok(()),
-            Ok(false) => Err(Failure::Shown),
+            Ok(false) => Err(Failure::Failed(Silent.into())),
             Err(error) => Err(Failure::Usage(error)),
         }
     }

@@ -52,11 +52,14 @@ enum Command {
 pub enum Failure {
     /// It was understood, and the answer is no.
     Failed(anyhow::Error),
-    /// As `Failed`, and why has been printed.
-    Shown,
     /// It could not be done as asked: arguments, files.
     Usage(anyhow::Error),
 }
+
+/// The failure of a command that has said all there is to say.
+#[derive(Debug, thiserror::Error)]
+#[error("failed")]
+struct Silent;
 
 impl Cli {
     /// Runs the subcommand.
@@ -81,10 +84,12 @@ impl Cli {
 }
 
 impl Failure {
-    /// Prints one line, the error and its causes, if that has not been done.
+    /// Prints one line: the error and its causes.
     pub fn report(&self) {
-        let (Self::Failed(error) | Self::Usage(error)) = self else { return };
-        warn_user(&format!("error: {error:#}"));
+        let (Self::Failed(error) | Self::Usage(error)) = self;
+        if !error.is::<Silent>() {
+            warn_user(&format!("error: {error:#}"));
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use clap::Args;
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
-use super::client::{self, Client, Watch, converse, named};
+use super::client::{self, Change, Client, Watch, converse, named};
 use super::print;
 use crate::api::v1::{AppResource, ConditionStatus, ConditionType, Conditions};
 use crate::config;
@@ -87,10 +87,17 @@ async fn news(client: &Client, query: &[(&str, &str)], watch: &mut Option<Watch<
         Some(open) => open,
         None => watch.insert(client.watch("apps", query, None).await?),
     };
-    if open.next().await?.is_none() {
-        *watch = None;
+    loop {
+        match open.next().await? {
+            // Nothing has happened.
+            Some(Change::Bookmark(_)) => {}
+            Some(_) => return Ok(()),
+            None => {
+                *watch = None;
+                return Ok(());
+            }
+        }
     }
-    Ok(())
 }
 
 impl Wanted {
@@ -163,7 +170,8 @@ mod tests {
         let socket = dir.path().join("admin.sock");
         let listener = admin::Listener::bind(&socket).unwrap();
         let (publisher, reader): (_, snapshot::Reader) = channel();
-        tokio::spawn(admin::serve(listener, reader, std::future::pending()));
+        let metrics = admin::MetricsText::new(String::new);
+        tokio::spawn(admin::serve(listener, None, reader, metrics, std::future::pending()));
         (dir, Client { socket }, publisher)
     }
 

@@ -28,6 +28,7 @@ use serde::Serialize;
 
 use self::node::{Cursor, Node};
 use self::report::Report;
+pub use self::schema::simplify;
 use self::text::Text;
 pub use crate::api::v1::Diagnostic as Error;
 use crate::api::v1::{API_VERSION, App, Gateway};

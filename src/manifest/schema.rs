@@ -57,7 +57,7 @@ fn of_type<T: JsonSchema>(name: &str, title: &str) -> Value {
 
 /// What schemars writes for Rust's types, as people write manifests: an optional field is left out, never null (a file that was cut in
 /// the middle holds nulls); an integer has bounds instead of a width.
-fn simplify(schema: &mut Value) {
+pub fn simplify(schema: &mut Value) {
     match schema {
         Value::Array(items) => items.iter_mut().for_each(simplify),
         Value::Object(fields) => {

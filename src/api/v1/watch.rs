@@ -12,7 +12,7 @@ pub struct WatchEvent<T> {
     /// What has happened.
     #[serde(rename = "type")]
     pub type_: WatchType,
-    /// The object as it is now; of one that is gone, as it was last. Of a bookmark: a [`Bookmark`]; of an error: a `Status`.
+    /// The object as it is now; of one that is gone, as it was last. Of a bookmark: how far the stream is; of an error: a `Status`.
     pub object: T,
 }
 

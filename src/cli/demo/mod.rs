@@ -49,6 +49,7 @@ fn settings(workplace: &Workplace, log: telemetry::Settings) -> Settings {
         manifests: workplace.manifests(),
         state_dir: workplace.state(),
         admin: workplace.admin(),
+        metrics_listen: None,
         listen: ([127, 0, 0, 1], 0).into(),
         lxcpath: None,
         drain: std::time::Duration::from_secs(1),
