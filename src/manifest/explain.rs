@@ -176,7 +176,7 @@ impl<'a> Explainer<'a, '_, '_> {
         let options: Vec<&str> =
             options.into_iter().flatten().filter_map(|option| option.get("const").unwrap_or(option).as_str()).collect();
         match target.get("type").and_then(Value::as_str) {
-            _ if !options.is_empty() => Some(format!("{words}: one of {}", nearest::list(&options))),
+            _ if options.len() > 1 => Some(format!("{words}: one of {}", nearest::list(&options))),
             Some("integer") => Some(format!("{words}: an integer")),
             _ => Some(words),
         }
