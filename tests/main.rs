@@ -5,6 +5,7 @@
 #![allow(unreachable_pub, reason = "nobody uses a test from outside")]
 #![allow(clippy::print_stderr, reason = "what a test prints is shown when it fails")]
 
+mod admin;
 mod application;
 mod architecture;
 mod cli;

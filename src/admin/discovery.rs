@@ -89,7 +89,8 @@ pub(super) struct ApiResource {
 /// Which program answers (Kubernetes `version.Info`).
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Version {
+#[schemars(rename = "Version")]
+pub(super) struct Info {
     /// The first number of the version.
     major: &'static str,
     /// The second.
@@ -130,7 +131,7 @@ impl ApiResourceList {
     }
 }
 
-impl Version {
+impl Info {
     /// As it is.
     pub(super) fn now() -> Self {
         Self {

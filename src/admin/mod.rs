@@ -52,13 +52,13 @@ use stream::Patient;
 pub const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
 /// Connections to the socket at a time; the next one waits in the socket's backlog.
-const CONNECTIONS: usize = 256;
+const CONNECTIONS: u16 = 256;
 /// Watches at a time: half of the connections, so that there is room for questions.
-const WATCHES: usize = CONNECTIONS / 2;
+const WATCHES: u16 = CONNECTIONS / 2;
 /// Connections at a time of those who may not ask; the next one is closed without a word.
 const STRANGERS: usize = 16;
 /// Connections to the port for metrics at a time.
-const SCRAPES: usize = 32;
+const SCRAPES: u16 = 32;
 /// How long a client may take to ask.
 const HEAD: Duration = Duration::from_secs(10);
 /// How long a client may read nothing of its answer.
@@ -78,8 +78,8 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) {
     let (stop, stopped) = tokio::sync::watch::channel(false);
-    let desk = Desk { reader, metrics, stopped, watches: Arc::new(Semaphore::new(WATCHES)) };
-    let (connections, scrapes) = (Arc::new(Semaphore::new(CONNECTIONS)), Arc::new(Semaphore::new(SCRAPES)));
+    let desk = Desk { reader, metrics, stopped, watches: Arc::new(Semaphore::new(WATCHES.into())) };
+    let (connections, scrapes) = (Arc::new(Semaphore::new(CONNECTIONS.into())), Arc::new(Semaphore::new(SCRAPES.into())));
     tokio::select! {
         () = shutdown => {}
         () = attend_socket(&listener, &connections, &desk) => {}
@@ -87,9 +87,9 @@ pub async fn serve(
     }
     drop((listener, port));
     stop.send_replace(true);
-    let left = async { (connections.acquire_many(CONNECTIONS as u32).await.is_ok(), scrapes.acquire_many(SCRAPES as u32).await.is_ok()) };
+    let left = async { (connections.acquire_many(CONNECTIONS.into()).await.is_ok(), scrapes.acquire_many(SCRAPES.into()).await.is_ok()) };
     if timeout(LAST_WORDS, left).await.is_err() {
-        debug!(connections = CONNECTIONS - connections.available_permits(), "admin connections are cut");
+        debug!(connections = usize::from(CONNECTIONS) - connections.available_permits(), "admin connections are cut");
     }
 }
 

@@ -11,7 +11,7 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::answer::{JSON, LINES, Status, TEXT};
-use super::discovery::{ApiGroup, ApiGroupList, ApiResourceList, Version};
+use super::discovery::{ApiGroup, ApiGroupList, ApiResourceList, Info};
 use super::metrics::{CLASSIC, OPENMETRICS};
 use super::objects::Kind;
 use super::query::PARAMETERS;
@@ -79,14 +79,14 @@ fn operation(target: &Target, types: &mut SchemaGenerator) -> Value {
         Target::Readiness => ("readiness", "Whether a snapshot is being served.", json!({TEXT: {"schema": plain}})),
         Target::Metrics => ("metrics", "All metrics, for Prometheus.", json!({CLASSIC: {"schema": plain}, OPENMETRICS: {"schema": plain}})),
         Target::OpenApi => ("openapi", "This document.", json!({JSON: {"schema": {"type": "object"}}})),
-        Target::Version => ("version", "Which program answers.", of_type::<Version>(types)),
+        Target::Version => ("version", "Which program answers.", of_type::<Info>(types)),
         Target::Groups => ("groups", "The API groups.", of_type::<ApiGroupList>(types)),
         Target::Group => ("group", "The API group and its versions.", of_type::<ApiGroup>(types)),
         Target::Resources => ("resources", "The resources of the API.", of_type::<ApiResourceList>(types)),
         Target::List(kind) => return list_operation(*kind),
         Target::One(kind, _) => return one_operation(*kind),
     };
-    let mut operation = get(id, summary, vec![], content, &[400]);
+    let mut operation = get(id, summary, &[], &content, &[400]);
     if *target == Target::Readiness {
         let not_yet = json!({"description": "Not yet.", "content": {TEXT: {"schema": plain}}});
         operation["get"]["responses"]["503"] = not_yet;
@@ -110,7 +110,7 @@ fn list_operation(kind: Kind) -> Value {
         LINES: {"schema": reference(&format!("{}WatchEvent", kind.name()))},
     });
     let summary = format!("All {}, or with `watch=true` their changes, one JSON object a line, until either side ends it.", kind.plural());
-    get(&format!("list{}", kind.name()), &summary, PARAMETERS.map(parameter).into(), content, &[400, 410, 429])
+    get(&format!("list{}", kind.name()), &summary, &PARAMETERS.map(parameter), &content, &[400, 410, 429])
 }
 
 fn one_operation(kind: Kind) -> Value {
@@ -119,11 +119,11 @@ fn one_operation(kind: Kind) -> Value {
         "description": "The object's name.",
     });
     let content = json!({JSON: {"schema": reference(kind.name())}});
-    get(&format!("read{}", kind.name()), &format!("The {} of this name.", kind.name()), vec![name], content, &[400, 404])
+    get(&format!("read{}", kind.name()), &format!("The {} of this name.", kind.name()), &[name], &content, &[400, 404])
 }
 
 /// A GET and its answers; `failures` are those that it has beside those of every request.
-fn get(id: &str, summary: &str, parameters: Vec<Value>, content: Value, failures: &[u16]) -> Value {
+fn get(id: &str, summary: &str, parameters: &[Value], content: &Value, failures: &[u16]) -> Value {
     let failure = json!({"$ref": "#/components/responses/Failure"});
     let mut responses = Map::from_iter([("200".to_owned(), json!({"description": "OK", "content": content}))]);
     for code in [failures, &[403]].concat() {

@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 use super::KEEP_ALIVE;
 use super::answer::{Answer, Failure, JSON, json, response, stream, text};
-use super::discovery::{ApiGroup, ApiGroupList, ApiResourceList, GROUP, VERSION, Version};
+use super::discovery::{ApiGroup, ApiGroupList, ApiResourceList, GROUP, Info, VERSION};
 use super::metrics::MetricsText;
 use super::objects::{Collection, Kind};
 use super::openapi;
@@ -98,7 +98,7 @@ impl Desk {
             Target::Readiness => Ok(text(StatusCode::SERVICE_UNAVAILABLE, "no snapshot is being served yet")),
             Target::Metrics => Ok(self.metrics.answer(request.headers())),
             Target::OpenApi => Ok(response(StatusCode::OK, JSON, openapi::text().into())),
-            Target::Version => json(&Version::now()),
+            Target::Version => json(&Info::now()),
             Target::Groups => json(&ApiGroupList::now()),
             Target::Group => json(&ApiGroup::now()),
             Target::Resources => json(&ApiResourceList::now()),

@@ -72,10 +72,10 @@ pub(super) enum Error {
     Foreign(#[from] serde_json::Error),
     /// What was asked from is past: a new list has to be asked for (`410 Expired`).
     #[error("the daemon says: {}", .0.message)]
-    Expired(admin::Status),
+    Expired(Box<admin::Status>),
     /// The daemon says no.
     #[error("the daemon says: {}", .0.message)]
-    Refused(admin::Status),
+    Refused(Box<admin::Status>),
     /// The question does not fit into HTTP.
     #[error("the daemon can't be asked for that")]
     Question(#[from] http::Error),
@@ -149,7 +149,7 @@ fn question(resource: &str, query: &[(&str, &str)]) -> String {
 
 /// What a `Status` says, as an error.
 fn refusal(status: &[u8]) -> Error {
-    match serde_json::from_slice::<admin::Status>(status) {
+    match serde_json::from_slice::<Box<admin::Status>>(status) {
         Ok(status) if status.code == StatusCode::GONE.as_u16() => Error::Expired(status),
         Ok(status) => Error::Refused(status),
         Err(error) => Error::Foreign(error),

@@ -188,7 +188,7 @@ async fn silence_is_broken_by_bookmarks_also_while_other_things_happen() {
         kind: Kind::Gateway,
         of,
         selection,
-        told: Some(Default::default()),
+        told: Some(imbl::OrdMap::default()),
         revision,
         keep_alive: Duration::from_millis(20),
     };

@@ -87,17 +87,18 @@ enum ContainerForm {
 struct ContainerObject {
     /// The name that the runtime knows it by. Needed by every runtime but `Directory`.
     #[serde(default)]
+    #[schemars(skip_serializing_if = "Option::is_none")]
     name: Option<ContainerName>,
     /// What runs it.
     #[serde(default)]
     runtime: Runtime,
     /// Where the runtime keeps its containers (`lxc.lxcpath`), if not the runtime's default.
     #[serde(default)]
-    #[schemars(extend("format" = "host-path"))]
+    #[schemars(extend("format" = "host-path"), skip_serializing_if = "Option::is_none")]
     path: Option<String>,
     /// `Directory` only: the root, a host path; relative to the manifest's file if not absolute.
     #[serde(default)]
-    #[schemars(extend("format" = "host-path"))]
+    #[schemars(extend("format" = "host-path"), skip_serializing_if = "Option::is_none")]
     rootfs: Option<String>,
 }
 
@@ -116,6 +117,10 @@ impl JsonSchema for ContainerRef {
     }
 
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        if generator.contract().is_serialize() {
+            // The short way is read, never written.
+            return ContainerObject::json_schema(generator);
+        }
         ContainerForm::json_schema(generator)
     }
 }

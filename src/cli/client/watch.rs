@@ -85,3 +85,53 @@ fn change<T: DeserializeOwned>(line: &[u8]) -> Result<Change<T>, Error> {
         WatchType::Error => return Err(refusal(object.to_string().as_bytes())),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::super::Client;
+    use super::*;
+    use crate::admin::{self, Listener, MetricsText};
+    use crate::api::v1::AppResource;
+    use crate::snapshot::{Snapshot, channel};
+
+    fn of(name: &str) -> Snapshot {
+        let app: AppResource = serde_json::from_value(json!({
+            "apiVersion": "lxcproxy.dev/v1", "kind": "App", "metadata": {"name": name}, "status": {"file": "f", "conditions": []}
+        }))
+        .unwrap();
+        Snapshot { apps: [(name.to_owned(), Arc::new(app))].into_iter().collect(), ..Snapshot::default() }
+    }
+
+    #[tokio::test]
+    async fn a_watch_goes_on_where_the_list_ended_and_one_from_long_ago_is_expired() {
+        let dir = tempfile::tempdir().unwrap();
+        let client = Client { socket: dir.path().join("admin.sock") };
+        let (mut publisher, reader) = channel();
+        let listener = Listener::bind(&client.socket).unwrap();
+        tokio::spawn(admin::serve(listener, None, reader, MetricsText::new(String::new), std::future::pending()));
+        publisher.publish(of("blog"));
+        let revision = client.list::<Value>("apps", &[]).await.unwrap().metadata.resource_version;
+        let mut watch = client.watch::<AppResource>("apps", &[("labelSelector", "!a, !b")], Some(&revision)).await.unwrap();
+        publisher.publish(of("wiki"));
+        let mut next = async || watch.next().await.unwrap().unwrap();
+        assert!(matches!(next().await, Change::Deleted(app) if app.metadata.name == "blog"));
+        assert!(matches!(next().await, Change::Added(app) if app.metadata.name == "wiki"));
+        let late = client.watch::<Value>("apps", &[], Some(&revision)).await;
+        assert!(matches!(late, Err(Error::Expired(_))), "{late:?}");
+    }
+
+    #[test]
+    fn a_line_is_a_change_a_bookmark_or_the_end() {
+        let line = |value: Value| change::<Value>(value.to_string().as_bytes());
+        let bookmark = json!({"apiVersion": "lxcproxy.dev/v1", "kind": "App", "metadata": {"resourceVersion": "7"}});
+        assert_eq!(line(json!({"type": "BOOKMARK", "object": bookmark})).unwrap(), Change::Bookmark("7".to_owned()));
+        assert_eq!(line(json!({"type": "MODIFIED", "object": 1})).unwrap(), Change::Modified(json!(1)));
+        let status = json!({"apiVersion": "v1", "kind": "Status", "status": "Failure", "message": "m", "reason": "Expired", "code": 410});
+        assert!(matches!(line(json!({"type": "ERROR", "object": status})), Err(Error::Expired(_))));
+        assert!(matches!(line(json!({"type": "GONE", "object": 1})), Err(Error::Foreign(_))));
+    }
+}
