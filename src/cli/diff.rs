@@ -46,11 +46,9 @@ type Texts = BTreeMap<Name, (String, String)>;
 impl Diff {
     pub(super) fn execute(&self) -> Result<(), Failure> {
         let paths = [self.paths.as_slice(), self.more.as_slice()].concat();
-        let input = checked(&paths, "nothing has been compared").map_err(|failure| match failure {
-            // 1 says that there are differences.
-            Failure::Failed(error) => Failure::Usage(error),
-            other => other,
-        })?;
+        // An exit code of 1 would say that there are differences.
+        let input = checked(&paths, "nothing has been compared")
+            .map_err(|(Failure::Failed(error) | Failure::Usage(error))| Failure::Usage(error))?;
         let compared = || {
             let live = converse(self.live())?;
             let text = differences(&wanted(&input)?, &live, input.directory);
@@ -124,8 +122,9 @@ fn differences(wanted: &Texts, live: &Texts, all: bool) -> String {
         let (old, new) = (live.get(name).unwrap_or(&nothing), wanted.get(name).unwrap_or(&nothing));
         if old.1 != new.1 {
             let diff = TextDiff::from_lines(old.1.as_str(), new.1.as_str());
+            let (from, to) = (render::plain(&old.0), render::plain(&new.0));
             // Writing to a string does not fail.
-            let _ = write!(out, "diff {} {}\n{}", old.0, new.0, diff.unified_diff().context_radius(3).header(&old.0, &new.0));
+            let _ = write!(out, "diff {from} {to}\n{}", diff.unified_diff().context_radius(3).header(&from, &to));
         }
     }
     out

@@ -9,6 +9,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::render;
 use crate::source;
 
 /// What standard input is called in messages.
@@ -43,7 +44,7 @@ pub(super) struct Input {
 
 impl fmt::Display for Unread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.file, self.why)
+        write!(f, "{}: {}", render::plain(&self.file), self.why)
     }
 }
 

@@ -72,7 +72,8 @@ fn marked(excerpt: &Excerpt) -> std::ops::Range<usize> {
     byte(excerpt.start)..byte(excerpt.start.saturating_add(excerpt.width))
 }
 
-fn plain(text: &str) -> String {
+/// Without characters that move the cursor.
+pub(super) fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 

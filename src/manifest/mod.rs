@@ -29,7 +29,7 @@ use serde::Serialize;
 use self::node::{Cursor, Node};
 use self::report::Report;
 pub use self::schema::simplify;
-use self::text::Text;
+use self::text::{Finding, Spot, Text};
 pub use crate::api::v1::Diagnostic as Error;
 use crate::api::v1::{API_VERSION, App, Gateway};
 use crate::names::{AppName, shown};
@@ -72,6 +72,23 @@ pub struct Document {
     pub line: u64,
     /// The object, or everything that is wrong with it, in the order of the text.
     pub result: Result<Object, Vec<Error>>,
+    /// Where the name stands; where the document starts, if it has none.
+    name_at: Spot,
+}
+
+impl Document {
+    /// Line of the name, or of the document's start; counted from 1.
+    #[must_use]
+    pub fn name_line(&self) -> u64 {
+        self.name_at.line
+    }
+
+    /// Something is wrong with the name that only those know who see other files as well. `text`: what the document was read from.
+    #[must_use]
+    pub fn name_error(&self, file: &str, text: &[u8], message: String, hint: &str) -> Error {
+        let field = "metadata.name".to_owned();
+        Text::new(file, text).error(self.name_at, Finding { field, message, hint: Some(hint.to_owned()), unsupported: false })
+    }
 }
 
 /// What a file holds.
@@ -117,13 +134,15 @@ fn document(text: &Text<'_>, node: &Node) -> Document {
     let mut report = Report::new(text);
     report_duplicates(&root, &mut report);
     let kind = kind_of(&root, &mut report);
-    let name = root.get("metadata").and_then(|metadata| metadata.get("name")?.text()).filter(|name| name.parse::<AppName>().is_ok());
+    let named = root.get("metadata").and_then(|metadata| metadata.get("name"));
+    let name = named.as_ref().and_then(Cursor::text).filter(|name| name.parse::<AppName>().is_ok());
     let object = kind.and_then(|kind| object(kind, &root, &mut report));
     let result = match object {
         Some(object) if report.is_empty() => Ok(object),
         _ => Err(report.into_errors()),
     };
-    Document { kind, name: name.map(str::to_owned), line: node.spot.line, result }
+    let name_at = named.as_ref().map_or(node.spot, |named| named.node.spot);
+    Document { kind, name: name.map(str::to_owned), line: node.spot.line, result, name_at }
 }
 
 fn object(kind: Kind, root: &Cursor<'_>, report: &mut Report<'_>) -> Option<Object> {

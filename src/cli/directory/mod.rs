@@ -51,13 +51,17 @@ impl Place {
         if let Some(path) = &self.manifests {
             return Ok(std::path::absolute(path)?);
         }
-        let sources = converse(async { Ok(self.client.list::<SourceResource>("sources", &[]).await) })?;
-        let of_daemon = match sources {
-            Ok(list) => list.items.into_iter().find_map(|source| source.spec).map(|spec| spec.path),
-            Err(client::Error::NoDaemon { .. }) => None,
-            Err(error) => return Err(anyhow!(error).context("where are the manifests? name the directory by --manifests")),
-        };
+        let of_daemon = converse(watched_by_daemon(&self.client)).context("where are the manifests? name the directory by --manifests")?;
         Ok(of_daemon.unwrap_or_else(|| PathBuf::from(DEFAULT_MANIFESTS)))
+    }
+}
+
+/// The directory that the daemon reads; `None`: there is no daemon.
+async fn watched_by_daemon(client: &Client) -> anyhow::Result<Option<PathBuf>> {
+    match client.list::<SourceResource>("sources", &[]).await {
+        Ok(sources) => Ok(sources.items.into_iter().find_map(|source| source.spec).map(|spec| spec.path)),
+        Err(client::Error::NoDaemon { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -168,8 +172,13 @@ fn sync(directory: impl AsFd) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
+    use std::sync::Arc;
+
+    use serde_json::json;
 
     use super::*;
+    use crate::admin;
+    use crate::snapshot::{self, Snapshot};
 
     fn open(path: &Path) -> anyhow::Result<Directory> {
         let client = Client { socket: path.join("no.sock") };
@@ -203,6 +212,24 @@ mod tests {
         assert_eq!(plan.changes().count(), 0);
         plan.add("link.yaml".to_owned(), b"b: 2\n"[..].into());
         assert!(directory.write(&plan).is_ok(), "nothing changes");
+    }
+
+    #[tokio::test]
+    async fn the_daemon_knows_where_its_manifests_are() {
+        let (_dir, top) = temporary();
+        let client = Client { socket: top.join("admin.sock") };
+        assert_eq!(watched_by_daemon(&client).await.unwrap(), None, "nobody is there");
+        let listener = admin::Listener::bind(&client.socket).unwrap();
+        let (mut publisher, reader) = snapshot::channel();
+        tokio::spawn(admin::serve(listener, None, reader, admin::MetricsText::new(String::new), std::future::pending()));
+        let source = json!({
+            "apiVersion": "lxcproxy.dev/v1", "kind": "Source", "metadata": {"name": "manifests"},
+            "spec": {"path": "/srv/manifests"}, "status": {"files": 0, "conditions": []}
+        });
+        let source: SourceResource = serde_json::from_value(source).unwrap();
+        let sources = [("manifests".to_owned(), Arc::new(source))].into_iter().collect();
+        publisher.publish(Snapshot { sources, ..Snapshot::default() });
+        assert_eq!(watched_by_daemon(&client).await.unwrap(), Some(PathBuf::from("/srv/manifests")));
     }
 
     #[test]

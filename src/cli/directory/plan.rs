@@ -298,8 +298,15 @@ mod tests {
     }
 
     #[test]
+    fn json_stays_json() {
+        let json = r#"{"apiVersion": "lxcproxy.dev/v1", "kind": "App", "metadata": {"name": "a"}, "spec": {"rules": [{}]}}"#;
+        let mut plan = plan(&[("a.json", json)]);
+        assert_eq!(plan.put(&document("a", &app("a", "/a"))), Err(Error::Json(name("a"), "a.json".to_owned())));
+        assert_eq!(plan.put(&document("a", &json.replace("{}", "{\"name\": \"all\"}"))), Ok(Outcome::Configured));
+    }
+
+    #[test]
     fn a_change_that_would_break_a_neighbour_is_refused() {
-        // A directive of the neighbour's stands between the two.
         let text = format!("{}---\n{}", app("a", "/a"), app("b", "/b"));
         let mut plan = plan(&[("x.yaml", &text)]);
         let odd = Document { name: name("a"), text: b"a: [\n"[..].into(), whole: None };

@@ -94,19 +94,11 @@ impl Findings {
 fn taken(manifest: &Manifest, document: &Document, names: &mut Names) -> Option<manifest::Error> {
     let (kind, name) = (document.kind?, document.name.clone()?);
     let Some(first) = names.get(&(manifest.argument, kind, name.clone())) else {
-        names.insert((manifest.argument, kind, name), format!("{}:{}", manifest.file, document.line));
+        names.insert((manifest.argument, kind, name), format!("{}:{}", manifest.file, document.name_line()));
         return None;
     };
-    Some(manifest::Error {
-        file: manifest.file.clone(),
-        line: document.line,
-        column: 1,
-        field: "metadata.name".to_owned(),
-        message: format!("there is another {kind} `{name}` at {first}"),
-        hint: Some("give one of them another name".to_owned()),
-        unsupported: false,
-        excerpt: None,
-    })
+    let message = format!("there is another {kind} `{name}` at {first}");
+    Some(document.name_error(&manifest.file, &manifest.text, message, "give one of them another name"))
 }
 
 #[cfg(test)]
@@ -143,7 +135,7 @@ mod tests {
         let findings = check(&[("a.yaml", &app("same")), ("b.yaml", &app("same"))]);
         assert_eq!((findings.valid, findings.invalid), (1, 1));
         let line = findings.lines().next().unwrap();
-        assert!(line.contains("/b.yaml:1:1: metadata.name: ") && line.contains("/a.yaml:1"), "{line}");
+        assert!(line.contains("/b.yaml:3:18: metadata.name: ") && line.contains("/a.yaml:3"), "{line}");
         let other = check(&[("a.yaml", &app("same")), ("b.yaml", &app("same").replace("rules", "rulse"))]);
         assert_eq!(other.found.iter().map(|found| found.sort).collect::<Vec<_>>(), [Sort::Field, Sort::NameConflict]);
     }
