@@ -12,6 +12,8 @@ use clap::builder::{FalseyValueParser, RangedU64ValueParser};
 use crate::api::v1::{self, ScalarError};
 use crate::telemetry;
 
+/// Where manifests are, if nobody says otherwise.
+pub const DEFAULT_MANIFESTS: &str = "/etc/lxcproxy.d";
 /// Where the admin socket is, if nobody says otherwise.
 pub const DEFAULT_ADMIN: &str = "/run/lxcproxy/admin.sock";
 
@@ -20,7 +22,7 @@ pub const DEFAULT_ADMIN: &str = "/run/lxcproxy/admin.sock";
 #[group(skip)]
 pub struct Settings {
     /// The directory of manifests. It is read and watched, never written.
-    #[arg(long, value_name = "DIR", env = "LXCPROXY_MANIFESTS", default_value = "/etc/lxcproxy.d")]
+    #[arg(long, value_name = "DIR", env = "LXCPROXY_MANIFESTS", default_value = DEFAULT_MANIFESTS)]
     pub manifests: PathBuf,
     /// Where the last good version of every manifest is kept.
     #[arg(long, value_name = "DIR", env = "LXCPROXY_STATE_DIR", default_value = "/var/lib/lxcproxy")]

@@ -233,12 +233,14 @@ fn container_name(text: &str) -> Result<&str, NameError> {
 }
 
 fn container_path(text: &str) -> Result<&str, NameError> {
-    let problem = if !text.starts_with('/') {
+    let problem = if text.is_empty() {
+        "is empty; expected a path that starts with `/`, as the container sees it"
+    } else if !text.starts_with('/') {
         "is not absolute; expected a path that starts with `/`, as the container sees it"
     } else if text.len() > 4095 {
-        "is longer than 4095 bytes"
+        "is longer than 4095 bytes; expected a path that Linux can open"
     } else if text.bytes().any(|b| b < 0x20 || b == 0x7f) {
-        "holds a control character"
+        "holds a control character; write the path without it"
     } else if text.split('/').any(|segment| matches!(segment, "." | "..")) {
         "holds a `.` or `..` segment; write the path without it"
     } else {

@@ -1,19 +1,23 @@
 //! The command line as its user meets it: what is printed, where, and the exit code.
 
+mod change;
 mod describe;
+mod diff;
 mod events;
+mod explain;
 mod get;
 mod offline;
+mod validate;
 mod wait;
 mod watch;
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
-use crate::support::cli::{Said, lxcproxy, lxcproxy_in, repository, said};
+use crate::support::cli::{Said, lxcproxy, repository, said};
 use crate::support::daemon::LXCPROXY;
 
+/// A manifest with nothing wrong in it.
 const GOOD: &str = "apiVersion: lxcproxy.dev/v1
 kind: App
 metadata: {name: good}
@@ -34,83 +38,6 @@ fn directory(files: &[(&str, &str)]) -> tempfile::TempDir {
 }
 
 #[test]
-fn a_good_file_is_valid() {
-    let dir = directory(&[("good.yaml", GOOD)]);
-    assert_eq!(lxcproxy_in(dir.path(), &["validate", "good.yaml"]), Said::well("1 manifest valid\n"));
-}
-
-#[test]
-fn every_mistake_of_a_file_is_a_line() {
-    let dir = directory(&[("good.yaml", GOOD), ("bad.yaml", &GOOD.replace("root: /www", "rot: /www").replace("good", "Bad"))]);
-    let lines = "bad.yaml:3:18: metadata.name: `Bad` is not a DNS label; expected 1 to 63 of a-z, 0-9 and `-`, with no `-` at either end
-bad.yaml:6:13: spec.rules[0].files.rot: unknown field `rot`; did you mean `root`?
-error: 1 of 2 manifests is invalid
-";
-    assert_eq!(lxcproxy_in(dir.path(), &["validate", "good.yaml", "bad.yaml"]), Said::failed(1, lines));
-}
-
-#[test]
-fn of_a_directory_the_manifests_are_checked_that_a_daemon_would_read() {
-    let broken = "oops: [";
-    let dir = directory(&[
-        ("m/a.yaml", GOOD),
-        ("m/sub/two.yml", &format!("{}---\n{}", GOOD.replace("good", "second"), GOOD.replace("good", "third"))),
-        ("m/.hidden.yaml", broken),
-        ("m/a.yaml~", broken),
-        ("m/a.yaml.dpkg-old", broken),
-        ("m/README", broken),
-    ]);
-    assert_eq!(lxcproxy_in(dir.path(), &["validate", "m"]), Said::well("3 manifests valid\n"));
-    fs::write(dir.path().join("m/b.json"), "{").unwrap();
-    fs::write(dir.path().join("m/sub/taken.yaml"), GOOD).unwrap();
-    let lines = "m/b.json:1:1: not YAML: unclosed bracket '{'
-m/sub/taken.yaml:1:1: metadata.name: there is another App `good` at m/a.yaml:1; give one of them another name
-error: 2 of 5 manifests are invalid
-";
-    assert_eq!(lxcproxy_in(dir.path(), &["validate", "m"]), Said::failed(1, lines));
-}
-
-#[test]
-fn what_can_not_be_read_is_exit_code_2_whatever_else_is_wrong() {
-    let dir = directory(&[("bad.yaml", "oops: ["), ("empty/.keep", "")]);
-    let missing = Said::failed(2, "no.yaml: No such file or directory (os error 2)\nerror: 1 path can't be checked\n");
-    assert_eq!(lxcproxy_in(dir.path(), &["validate", "no.yaml"]), missing);
-    let none = "empty: holds no manifest (*.yaml, *.yml, *.json)\nerror: 1 path can't be checked\n";
-    assert_eq!(lxcproxy_in(dir.path(), &["validate", "empty"]), Said::failed(2, none));
-    let both = "bad.yaml:1:7: not YAML: unclosed bracket '['
-no.yaml: No such file or directory (os error 2)
-error: 1 path can't be checked; 1 of 1 manifest is invalid
-";
-    assert_eq!(lxcproxy_in(dir.path(), &["validate", "bad.yaml", "no.yaml"]), Said::failed(2, both));
-    assert_eq!(lxcproxy(&["validate"]).code, 2);
-}
-
-#[test]
-fn every_invalid_fixture_fails_with_the_words_beside_it() {
-    let fixtures = repository().join("tests/fixtures/invalid");
-    let names = fs::read_dir(&fixtures).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let errors: Vec<_> = names.filter(|name| name.ends_with(".errors")).collect();
-    assert!(errors.len() > 50, "{errors:?}");
-    for name in errors {
-        let lines = fs::read_to_string(fixtures.join(&name)).unwrap();
-        let manifest = name.replace(".errors", ".yaml");
-        let said = lxcproxy_in(&fixtures, &["validate", &manifest]);
-        assert_eq!((said.code, said.out.as_str()), (1, ""), "{manifest}");
-        let told = said.err.rsplit_once("error: ").map(|(told, _)| told.trim_end());
-        assert_eq!(told, Some(lines.trim_end()), "{manifest}");
-    }
-}
-
-#[test]
-fn the_samples_are_valid_together_and_alone() {
-    assert_eq!(lxcproxy(&["validate", "manifests"]), Said::well("4 manifests valid\n"));
-    for sample in fs::read_dir(repository().join("manifests")).unwrap() {
-        let path = sample.unwrap().path();
-        assert_eq!(lxcproxy(&["validate", path.to_str().unwrap()]), Said::well("1 manifest valid\n"), "{}", path.display());
-    }
-}
-
-#[test]
 fn the_committed_schemas_are_those_that_are_printed() {
     for kind in ["app", "gateway", "openapi"] {
         let committed = fs::read_to_string(repository().join(format!("schemas/{kind}.v1.json"))).unwrap();
@@ -123,12 +50,4 @@ fn the_committed_schemas_are_those_that_are_printed() {
 fn a_reader_that_has_seen_enough_is_no_error() {
     let script = format!("{LXCPROXY} schema app | true; echo ${{PIPESTATUS[0]}}");
     assert_eq!(said(Command::new("bash").args(["-c", &script])), Said::well("0\n"));
-}
-
-#[test]
-fn a_file_with_an_absolute_path_is_named_by_it() {
-    let dir = directory(&[("bad.yaml", "")]);
-    let path = dir.path().join("bad.yaml");
-    let lines = format!("{}:1:1: the file is empty\nerror: 1 of 1 manifest is invalid\n", path.display());
-    assert_eq!(lxcproxy_in(Path::new("/"), &["validate", path.to_str().unwrap()]), Said::failed(1, &lines));
 }

@@ -2,15 +2,22 @@
 //!
 //! In: the command line. Out: text on standard output, or a [`Failure`]. Never: an exit code of its own; that is `main`'s.
 
+mod apply;
 mod client;
 mod completion;
+mod delete;
 mod demo;
 mod describe;
+mod diff;
+mod directory;
 mod events;
+mod explain;
 mod follow;
 mod get;
+mod input;
 mod kind;
 mod man;
+mod render;
 mod run;
 mod schema;
 mod shell;
@@ -44,6 +51,10 @@ Troubleshooting:
 enum Command {
     Run(run::Run),
     Validate(validate::Validate),
+    Diff(diff::Diff),
+    Apply(apply::Apply),
+    Delete(delete::Delete),
+    Explain(explain::Explain),
     Schema(schema::Schema),
     Get(get::Get),
     Describe(describe::Describe),
@@ -78,6 +89,10 @@ impl Cli {
         match self.command {
             Command::Run(run) => run.execute().map_err(Failure::Failed),
             Command::Validate(validate) => validate.execute(),
+            Command::Diff(diff) => diff.execute(),
+            Command::Apply(apply) => apply.execute(),
+            Command::Delete(delete) => delete.execute(),
+            Command::Explain(explain) => explain.execute(),
             Command::Schema(schema) => schema.execute().map_err(Failure::Failed),
             Command::Get(get) => get.execute(),
             Command::Describe(describe) => describe.execute(),

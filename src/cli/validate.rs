@@ -1,154 +1,98 @@
 //! `lxcproxy validate`: manifest files -> everything that is wrong with them, without a daemon.
 //!
-//! In: files and directories. Out: one line per error, and a sum. Never: a look at containers or sockets; those come and go.
+//! In: files and directories. Out: every error, for people or for machines, and a sum. Never: a look at containers or sockets; those come
+//! and go.
 
-use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+mod findings;
+mod sarif;
+
+use std::path::PathBuf;
 
 use anyhow::anyhow;
-use clap::Args;
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
 
-use super::{Failure, print, warn_user};
-use crate::manifest::{self, Document, Kind, Parsed};
-use crate::source;
+pub(super) use self::findings::Findings;
+use super::input::Input;
+use super::{Failure, print, render, warn_user};
+use crate::api::v1::API_VERSION;
 
 /// Check manifests without a daemon: exit code 0 if all are good, 1 if one is invalid, 2 if one can't be read
 ///
 /// Of a directory, the files are checked that a daemon would read. Two manifests of one name are an error if they are in one PATH.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  lxcproxy validate ttrss.yaml\n  lxcproxy validate /etc/lxcproxy.d")]
+#[command(after_help = "Examples:
+  lxcproxy validate ttrss.yaml
+  lxcproxy validate /etc/lxcproxy.d
+  lxcproxy validate manifests -o sarif > lxcproxy.sarif")]
 pub(super) struct Validate {
-    /// Files, and directories of manifests.
+    /// Files, and directories of manifests; `-` is standard input.
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
+    /// In which form errors are shown.
+    #[arg(short, long, value_name = "FORM", default_value = "text")]
+    output: Output,
 }
 
-/// What was found, over all files.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Findings {
-    /// Manifests without an error.
-    valid: usize,
-    /// Manifests with errors, and files that hold none.
-    invalid: usize,
-    /// Files and directories that can't be read.
-    unread: usize,
-    /// A line for each thing that is wrong.
-    lines: Vec<String>,
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people: each error with its line, on standard error.
+    Text,
+    /// One line an error, `FILE:LINE:COLUMN: FIELD: what is wrong; hint`, on standard error.
+    Short,
+    /// For programs: an object with `diagnostics`, on standard output.
+    Json,
+    /// For code scanning: SARIF 2.1.0, on standard output.
+    Sarif,
 }
 
 impl Validate {
     pub(super) fn execute(&self) -> Result<(), Failure> {
-        let mut findings = Findings::default();
-        for path in &self.paths {
-            findings.check(path);
+        let findings = Findings::of(&Input::read(&self.paths));
+        match self.output {
+            Output::Text => findings.show(render::on_stderr()),
+            Output::Short => findings.lines().for_each(|line| warn_user(&line)),
+            Output::Json => print(&format!("{:#}\n", report(&findings))).map_err(Failure::Failed)?,
+            Output::Sarif => print(&format!("{:#}\n", sarif::log(&findings))).map_err(Failure::Failed)?,
         }
-        for line in &findings.lines {
-            warn_user(line);
-        }
-        findings.verdict()
-    }
-}
-
-impl Findings {
-    /// Checks a file, or a directory and the names that are used in it.
-    #[allow(clippy::disallowed_methods, reason = "a path that the user named, on the user's own rights")]
-    fn check(&mut self, path: &Path) {
-        let mut names = HashMap::new();
-        if !path.is_dir() {
-            return match read(path) {
-                Ok(text) => self.file(path, &text, &mut names),
-                Err(error) => self.unread(path, &error.to_string()),
-            };
-        }
-        let listing = source::list(path);
-        for content in listing.files.values() {
-            match &content.bytes {
-                Ok(text) => self.file(&content.path, text, &mut names),
-                Err(why) => self.unread(&content.path, why),
-            }
-        }
-        for (directory, why) in &listing.unread {
-            self.unread(&path.join(directory), why);
-        }
-        if let Some(problem) = &listing.problem {
-            self.unread += 1;
-            self.lines.push(problem.to_string());
-        } else if listing.files.is_empty() && listing.unread.is_empty() {
-            self.unread(path, "holds no manifest (*.yaml, *.yml, *.json)");
-        }
-    }
-
-    fn file(&mut self, path: &Path, text: &[u8], names: &mut HashMap<(Kind, String), String>) {
-        let file = path.display().to_string();
-        let parsed = manifest::parse(&file, text);
-        self.lines.extend(parsed.errors().map(ToString::to_string));
-        let Parsed { documents, errors } = &parsed;
-        if !errors.is_empty() {
-            self.invalid += 1;
-        }
-        for document in documents {
-            match taken(&file, document, names) {
-                Some(conflict) => {
-                    self.invalid += 1;
-                    self.lines.push(conflict.to_string());
-                }
-                None if document.result.is_ok() => self.valid += 1,
-                None => self.invalid += 1,
-            }
-        }
-    }
-
-    fn unread(&mut self, path: &Path, why: &str) {
-        self.unread += 1;
-        self.lines.push(format!("{}: {why}", path.display()));
-    }
-
-    fn verdict(&self) -> Result<(), Failure> {
-        let all = self.valid + self.invalid;
-        let invalid = || match self.invalid {
-            1 => format!("1 of {} is invalid", count(all, "manifest")),
-            invalid => format!("{invalid} of {} are invalid", count(all, "manifest")),
+        let all_well = |valid| match self.output {
+            Output::Text | Output::Short => print(&format!("{} valid\n", count(valid, "manifest"))).map_err(Failure::Failed),
+            Output::Json | Output::Sarif => Ok(()),
         };
-        match self {
-            Self { unread: 0, invalid: 0, .. } => print(&format!("{} valid\n", count(all, "manifest"))).map_err(Failure::Failed),
-            Self { unread: 0, .. } => Err(Failure::Failed(anyhow!(invalid()))),
-            Self { unread, .. } if all == 0 => Err(Failure::Usage(anyhow!("{} can't be checked", count(*unread, "path")))),
-            Self { unread, .. } => Err(Failure::Usage(anyhow!("{} can't be checked; {}", count(*unread, "path"), invalid()))),
-        }
+        verdict(&findings).map_or_else(|| all_well(findings.valid), Err)
     }
 }
 
-/// The text of a file that was named. A byte more than allowed is enough to know that it is too long.
-#[allow(clippy::disallowed_methods, reason = "a file that the user named, on the user's own rights")]
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut text = Vec::new();
-    File::open(path)?.take(source::MAX_FILE + 1).read_to_end(&mut text)?;
-    Ok(text)
+/// What went wrong as a whole, if anything did.
+fn verdict(findings: &Findings) -> Option<Failure> {
+    let all = findings.valid + findings.invalid;
+    let invalid = || match findings.invalid {
+        1 => format!("1 of {} is invalid", count(all, "manifest")),
+        invalid => format!("{invalid} of {} are invalid", count(all, "manifest")),
+    };
+    match findings.unread.len() {
+        0 if findings.invalid == 0 => None,
+        0 => Some(Failure::Failed(anyhow!(invalid()))),
+        unread if all == 0 => Some(Failure::Usage(anyhow!("{} can't be checked", count(unread, "path")))),
+        unread => Some(Failure::Usage(anyhow!("{} can't be checked; {}", count(unread, "path"), invalid()))),
+    }
 }
 
-/// What a daemon would call `NameConflict`.
-fn taken(file: &str, document: &Document, names: &mut HashMap<(Kind, String), String>) -> Option<manifest::Error> {
-    let key = (document.kind?, document.name.clone()?);
-    let place = format!("{file}:{}", document.line);
-    let Some(first) = names.get(&key) else {
-        names.insert(key, place);
-        return None;
-    };
-    Some(manifest::Error {
-        file: file.to_owned(),
-        line: document.line,
-        column: 1,
-        field: "metadata.name".to_owned(),
-        message: format!("there is another {} `{}` at {first}", key.0, key.1),
-        hint: Some("give one of them another name".to_owned()),
-        unsupported: false,
-        excerpt: None,
+/// The same for programs.
+fn report(findings: &Findings) -> Value {
+    let diagnostics: Vec<_> = findings.found.iter().map(|found| &found.error).collect();
+    let unread: Vec<_> = findings.unread.iter().map(|unread| json!({"file": unread.file, "message": unread.why})).collect();
+    json!({
+        "apiVersion": API_VERSION,
+        "kind": "ValidationReport",
+        "valid": findings.valid,
+        "invalid": findings.invalid,
+        "diagnostics": diagnostics,
+        "unreadable": unread,
     })
 }
 
-fn count(number: usize, what: &str) -> String {
+pub(super) fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
@@ -156,49 +100,31 @@ fn count(number: usize, what: &str) -> String {
 mod tests {
     use super::*;
 
-    fn app(name: &str) -> String {
-        format!("apiVersion: lxcproxy.dev/v1\nkind: App\nmetadata: {{name: {name}}}\nspec:\n  rules: [{{files: {{root: /www}}}}]\n")
-    }
-
-    fn check(files: &[(&str, &str)]) -> Findings {
-        let dir = tempfile::tempdir().unwrap();
-        for (name, text) in files {
-            std::fs::write(dir.path().join(name), text).unwrap();
-        }
-        let mut findings = Findings::default();
-        findings.check(dir.path());
-        findings
-    }
-
     #[test]
-    fn good_manifests_are_counted() {
-        let findings = check(&[("a.yaml", &app("a")), ("b.yaml", &format!("{}---\n{}", app("b"), app("c")))]);
-        assert_eq!(findings, Findings { valid: 3, ..Findings::default() });
-        assert!(findings.verdict().is_ok());
+    fn the_sum_says_how_many() {
         assert_eq!((count(1, "path"), count(2, "path")), ("1 path".to_owned(), "2 paths".to_owned()));
-    }
-
-    #[test]
-    fn a_bad_manifest_is_named_with_line_and_column() {
-        let findings = check(&[("good.yaml", &app("good")), ("bad.yaml", "oops: [")]);
-        assert_eq!((findings.valid, findings.invalid, findings.unread), (1, 1, 0));
-        assert!(findings.lines.iter().all(|line| line.contains("/bad.yaml:1:")), "{:?}", findings.lines);
-        assert!(matches!(findings.verdict(), Err(Failure::Failed(_))));
-    }
-
-    #[test]
-    fn a_name_that_is_used_twice_is_said_with_both_places() {
-        let findings = check(&[("a.yaml", &app("same")), ("b.yaml", &app("same"))]);
-        assert_eq!((findings.valid, findings.invalid), (1, 1));
-        let line = &findings.lines[0];
-        assert!(line.contains("/b.yaml:1:1: metadata.name: ") && line.contains("/a.yaml:1"), "{line}");
+        assert!(verdict(&Findings { valid: 3, ..Findings::default() }).is_none());
+        assert!(matches!(verdict(&Findings { valid: 3, invalid: 1, ..Findings::default() }), Some(Failure::Failed(_))));
     }
 
     #[test]
     fn what_is_not_there_is_a_usage_error() {
-        let mut findings = Findings::default();
-        findings.check(Path::new("/nonexistent/x.yaml"));
-        assert!(matches!(findings.verdict(), Err(Failure::Usage(_))));
-        assert!(matches!(check(&[]).verdict(), Err(Failure::Usage(_))), "a directory without manifests is a mistake");
+        let findings = Findings::of(&Input::read(&["/nonexistent/x.yaml".into()]));
+        assert!(matches!(verdict(&findings), Some(Failure::Usage(_))));
+        let empty = tempfile::tempdir().unwrap();
+        let findings = Findings::of(&Input::read(&[empty.path().to_owned()]));
+        assert!(matches!(verdict(&findings), Some(Failure::Usage(_))), "a directory without manifests is a mistake");
+    }
+
+    #[test]
+    fn the_report_for_programs_has_every_field_of_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("a.yaml"), "apiVersion: lxcproxy.dev/v1\nkind: Ap\n").unwrap();
+        let report = report(&Findings::of(&Input::read(&[dir.path().to_owned(), dir.path().join("none")])));
+        assert_eq!((&report["kind"], &report["valid"], &report["invalid"]), (&json!("ValidationReport"), &json!(0), &json!(1)));
+        let error = &report["diagnostics"][0];
+        assert_eq!((&error["line"], &error["column"], &error["field"]), (&json!(2), &json!(7), &json!("kind")));
+        assert_eq!((&error["hint"], &error["excerpt"]["text"]), (&json!("did you mean `App`?"), &json!("kind: Ap")));
+        assert!(report["unreadable"][0]["file"].as_str().is_some_and(|file| file.ends_with("/none")));
     }
 }

@@ -8,6 +8,7 @@ use jsonschema::error::{TypeKind, ValidationErrorKind as Kind};
 use jsonschema::{JsonType, ValidationError};
 use serde_json::Value;
 
+use super::cure;
 use super::formats;
 use super::nearest;
 use super::node::{Cursor, Data};
@@ -65,7 +66,7 @@ impl<'a> Explainer<'a, '_, '_> {
             }
             Kind::Required { property } => {
                 let name = property.as_str().unwrap_or_default().to_owned();
-                let hint = self.sibling(error, "properties").and_then(|known| description(known.get(&name)?));
+                let hint = self.sibling(error, "properties").and_then(|known| self.wanted(known.get(&name)?));
                 self.missing.push((at, name, hint));
             }
             kind => {
@@ -120,18 +121,22 @@ impl<'a> Explainer<'a, '_, '_> {
             Kind::Format { format } => {
                 let sentence = formats::complaint(format, text).unwrap_or_else(|| format!("`{}` is not a {format}", shown(text)));
                 let (message, hint) = sentence.split_once("; ").map_or((sentence.as_str(), None), |(message, hint)| (message, Some(hint)));
-                (2, message.to_owned(), hint.map(str::to_owned))
+                let hints: Vec<String> = hint.map(str::to_owned).into_iter().chain(cure::meant(format, text)).collect();
+                (2, message.to_owned(), (!hints.is_empty()).then(|| hints.join("; ")))
             }
             Kind::MinLength { limit: 1 } => (3, "is empty".to_owned(), self.described(error)),
-            Kind::MinLength { limit } => (3, format!("is shorter than {limit} characters"), None),
-            Kind::MaxLength { limit } => (3, format!("is longer than {limit} characters"), None),
+            Kind::MinLength { limit } => (3, format!("expected at least {limit} characters, found {}", text.chars().count()), None),
+            Kind::MaxLength { limit } => (3, format!("expected at most {limit} characters, found {}", text.chars().count()), None),
             Kind::MinItems { limit: 1 } => (3, "the list is empty".to_owned(), Some("expected at least one entry".to_owned())),
-            Kind::MinItems { limit } => (3, format!("the list has less than {limit} entries"), None),
-            Kind::MaxItems { limit } => (3, format!("the list has more than {limit} entries"), None),
-            Kind::Minimum { limit } => (3, format!("{} is less than {limit}", plain(at)), None),
-            Kind::Maximum { limit } => (3, format!("{} is more than {limit}", plain(at)), None),
-            Kind::Pattern { pattern } => (4, format!("`{}` does not have the form `{pattern}`", shown(text)), self.described(error)),
-            other => (5, format!("does not fit the schema ({})", other.keyword()), self.described(error)),
+            Kind::MinItems { limit } => (3, format!("expected at least {limit} entries, found {}", at.items().len()), None),
+            Kind::MaxItems { limit } => (3, format!("expected at most {limit} entries, found {}", at.items().len()), None),
+            Kind::Minimum { limit } => (3, format!("expected at least {limit}, found {}", plain(at)), None),
+            Kind::Maximum { limit } => (3, format!("expected at most {limit}, found {}", plain(at)), None),
+            Kind::Pattern { pattern } => {
+                let described = self.described(error).unwrap_or_else(|| format!("expected the form `{pattern}`"));
+                (4, format!("`{}` does not have the form that is expected here", shown(text)), Some(described))
+            }
+            other => (5, format!("expected something else, found {} ({})", at.node.describe(), other.keyword()), self.described(error)),
         }
     }
 
@@ -145,6 +150,12 @@ impl<'a> Explainer<'a, '_, '_> {
             (TypeKind::Single(JsonType::String), Data::Bool(value)) => format!("put it in quotes: \"{value}\""),
             (TypeKind::Single(JsonType::Array), Data::Text(text)) => format!("write it as a list: [{}]", shown(text)),
             (TypeKind::Single(JsonType::Array), Data::Map(_)) => "start each entry with `- `".to_owned(),
+            (TypeKind::Single(JsonType::String), Data::Map(_)) => "a value that starts with `{` needs quotes".to_owned(),
+            (TypeKind::Single(JsonType::Object), Data::List(_)) => "write its fields, `name: value`, without `- `".to_owned(),
+            (TypeKind::Single(JsonType::Object), Data::Text(text)) => {
+                self.sibling(error, "properties")?.get("name")?;
+                format!("write it as an object: {{name: {}}}", shown(text))
+            }
             (TypeKind::Single(JsonType::Integer), Data::Text(text)) if text.parse::<u64>().is_ok() => {
                 let zeros = text.len() > 1 && text.starts_with('0');
                 (if zeros { "write it without leading zeros" } else { "write it without quotes" }).to_owned()
@@ -152,6 +163,23 @@ impl<'a> Explainer<'a, '_, '_> {
             _ => return None,
         };
         Some(hint)
+    }
+
+    /// What is to be written: the schema's own words, and the type.
+    fn wanted(&self, schema: &Value) -> Option<String> {
+        let words = description(schema)?;
+        let mut target = schema;
+        while let Some(reference) = target.get("$ref").and_then(Value::as_str) {
+            target = self.schema.pointer(reference.trim_start_matches('#'))?;
+        }
+        let options = target.get("enum").or_else(|| target.get("oneOf")).and_then(Value::as_array);
+        let options: Vec<&str> =
+            options.into_iter().flatten().filter_map(|option| option.get("const").unwrap_or(option).as_str()).collect();
+        match target.get("type").and_then(Value::as_str) {
+            _ if options.len() > 1 => Some(format!("{words}: one of {}", nearest::list(&options))),
+            Some("integer") => Some(format!("{words}: an integer")),
+            _ => Some(words),
+        }
     }
 
     /// The schema's own words about the value.
@@ -184,7 +212,7 @@ fn choice(at: &Cursor<'_>, kind: &Kind) -> (u8, String, Option<String>) {
     let one_of = if words.len() == 1 { "" } else { "one of " };
     match at.text() {
         Some(text) if options.iter().all(Value::is_string) => {
-            (1, format!("`{}` is not {one_of}{list}", shown(text)), nearest::meant(text, &words))
+            (1, format!("expected {one_of}{list}, found `{}`", shown(text)), nearest::meant(text, &words))
         }
         _ => (1, format!("expected {one_of}{list}, found {}", at.node.describe()), None),
     }

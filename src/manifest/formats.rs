@@ -11,7 +11,7 @@ use http::{HeaderName, HeaderValue};
 use crate::api::v1::{ByteSize, Duration};
 use crate::names::{AppName, ContainerName, ContainerPath, HostPattern, shown};
 use crate::route::Template;
-use crate::route::path::normalise;
+use crate::route::path::{PathError, normalise};
 
 /// Says what is wrong with a string: a sentence, and after a `; ` what was expected.
 pub(super) type Check = fn(&str) -> Result<(), String>;
@@ -64,7 +64,8 @@ pub(super) fn request_path(text: &str) -> Result<(), String> {
         match normalise(text) {
             Ok(normal) if *normal == *text => return Ok(()),
             Ok(normal) => format!("is not what requests are compared with; write `{}`", shown(&normal)),
-            Err(error) => format!("can't be the path of a request: {error}"),
+            Err(error @ PathError::BadEscape) => format!("can't be the path of a request: {error}; write a percent sign as `%25`"),
+            Err(error) => format!("can't be the path of a request: {error}; write the path that is meant"),
         }
     };
     Err(format!("`{}` {problem}", shown(text)))
@@ -101,7 +102,7 @@ fn file_name(text: &str) -> Result<(), String> {
 
 fn host_path(text: &str) -> Result<(), String> {
     let fits = !text.is_empty() && text.len() <= 4095 && !text.chars().any(char::is_control);
-    fits.then_some(()).ok_or_else(|| format!("`{}` is not a path of the host", shown(text)))
+    fits.then_some(()).ok_or_else(|| format!("`{}` is not a path of the host; expected a path without control characters", shown(text)))
 }
 
 fn hostname_exact(text: &str) -> Result<(), String> {

@@ -6,6 +6,8 @@
 //! The stages: `yaml` reads a tree that keeps positions (`node`), `schema` judges its form, `explain` turns what the schema found into
 //! sentences, `semantics` checks what fields mean together. The last two run both, so that one look shows all there is to repair.
 
+mod cure;
+mod encoding;
 mod explain;
 mod formats;
 mod nearest;
@@ -13,8 +15,10 @@ mod node;
 mod report;
 mod schema;
 mod semantics;
+mod syntax;
 #[cfg(test)]
 mod tests;
+mod text;
 mod yaml;
 
 use std::fmt;
@@ -25,9 +29,13 @@ use serde::Serialize;
 use self::node::{Cursor, Node};
 use self::report::Report;
 pub use self::schema::simplify;
+use self::text::{Finding, Spot, Text};
 pub use crate::api::v1::Diagnostic as Error;
 use crate::api::v1::{API_VERSION, App, Gateway};
 use crate::names::{AppName, shown};
+
+/// Their names.
+const KINDS: [&str; 2] = ["App", "Gateway"];
 
 /// The kinds of objects there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -64,6 +72,23 @@ pub struct Document {
     pub line: u64,
     /// The object, or everything that is wrong with it, in the order of the text.
     pub result: Result<Object, Vec<Error>>,
+    /// Where the name stands; where the document starts, if it has none.
+    name_at: Spot,
+}
+
+impl Document {
+    /// Line of the name, or of the document's start; counted from 1.
+    #[must_use]
+    pub fn name_line(&self) -> u64 {
+        self.name_at.line
+    }
+
+    /// Something is wrong with the name that only those know who see other files as well. `text`: what the document was read from.
+    #[must_use]
+    pub fn name_error(&self, file: &str, text: &[u8], message: String, hint: &str) -> Error {
+        let field = "metadata.name".to_owned();
+        Text::new(file, text).error(self.name_at, Finding { field, message, hint: Some(hint.to_owned()), unsupported: false })
+    }
 }
 
 /// What a file holds.
@@ -85,8 +110,9 @@ impl Parsed {
 /// Reads a file's text. One bad document does not spoil the others; bad YAML spoils the file.
 #[must_use]
 pub fn parse(file: &str, text: &[u8]) -> Parsed {
-    match yaml::read(file, text) {
-        Ok(nodes) => Parsed { documents: nodes.iter().map(|node| document(file, node)).collect(), errors: Vec::new() },
+    let text = Text::new(file, text);
+    match yaml::read(&text) {
+        Ok(nodes) => Parsed { documents: nodes.iter().map(|node| document(&text, node)).collect(), errors: Vec::new() },
         Err(errors) => Parsed { documents: Vec::new(), errors },
     }
 }
@@ -97,18 +123,26 @@ pub fn schema(kind: Kind) -> serde_json::Value {
     schema::generate(kind)
 }
 
-fn document(file: &str, node: &Node) -> Document {
+/// `did you mean ...?`, if one of the known words is near enough.
+#[must_use]
+pub fn meant(word: &str, known: &[&str]) -> Option<String> {
+    nearest::meant(word, known)
+}
+
+fn document(text: &Text<'_>, node: &Node) -> Document {
     let root = Cursor::root(node);
-    let mut report = Report::new(file);
+    let mut report = Report::new(text);
     report_duplicates(&root, &mut report);
     let kind = kind_of(&root, &mut report);
-    let name = root.get("metadata").and_then(|metadata| metadata.get("name")?.text()).filter(|name| name.parse::<AppName>().is_ok());
+    let named = root.get("metadata").and_then(|metadata| metadata.get("name"));
+    let name = named.as_ref().and_then(Cursor::text).filter(|name| name.parse::<AppName>().is_ok());
     let object = kind.and_then(|kind| object(kind, &root, &mut report));
     let result = match object {
         Some(object) if report.is_empty() => Ok(object),
         _ => Err(report.into_errors()),
     };
-    Document { kind, name: name.map(str::to_owned), line: node.line, result }
+    let name_at = named.as_ref().map_or(node.spot, |named| named.node.spot);
+    Document { kind, name: name.map(str::to_owned), line: node.spot.line, result, name_at }
 }
 
 fn object(kind: Kind, root: &Cursor<'_>, report: &mut Report<'_>) -> Option<Object> {
@@ -132,7 +166,7 @@ fn object(kind: Kind, root: &Cursor<'_>, report: &mut Report<'_>) -> Option<Obje
 /// Every field that is written twice in one object.
 fn report_duplicates(at: &Cursor<'_>, report: &mut Report<'_>) {
     for (first, again) in at.duplicates() {
-        let line = first.key.0;
+        let line = first.key.line;
         report.repeated(
             &again,
             format!("duplicate field `{}`", shown(again.name())),
@@ -155,7 +189,7 @@ fn kind_of(root: &Cursor<'_>, report: &mut Report<'_>) -> Option<Kind> {
         && version.text() != Some(API_VERSION)
     {
         let found = version.text().map_or_else(|| version.node.describe(), |text| format!("`{}`", shown(text)));
-        report.value(&version, format!("unknown version {found}"), Some(format!("the known one is `{API_VERSION}`")));
+        report.value(&version, format!("expected `{API_VERSION}`, found {found}"), None);
         return None;
     }
     let Some(kind) = root.get("kind") else {
@@ -167,7 +201,8 @@ fn kind_of(root: &Cursor<'_>, report: &mut Report<'_>) -> Option<Kind> {
         Some("Gateway") => Some(Kind::Gateway),
         other => {
             let found = other.map_or_else(|| kind.node.describe(), |text| format!("`{}`", shown(text)));
-            report.value(&kind, format!("unknown kind {found}"), Some("the known ones are `App` and `Gateway`".to_owned()));
+            let hint = other.and_then(|word| nearest::meant(word, &KINDS)).unwrap_or_else(|| "expected `App` or `Gateway`".to_owned());
+            report.value(&kind, format!("unknown kind {found}"), Some(hint));
             None
         }
     }

@@ -7,17 +7,16 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
-use serde_yaml::Spanned;
+use serde_yaml::{Location, Spanned};
 
+use super::text::Spot;
 use crate::names::shown;
 
 /// A value and its place.
 #[derive(Debug)]
 pub(super) struct Node {
-    /// Counted from 1.
-    pub line: u64,
-    /// Counted from 1, in characters.
-    pub column: u64,
+    /// Where it stands.
+    pub spot: Spot,
     /// The value.
     pub data: Data,
 }
@@ -38,8 +37,8 @@ pub(super) enum Data {
 #[derive(Debug)]
 pub(super) struct Entry {
     pub key: String,
-    /// Line and column of the key.
-    pub at: (u64, u64),
+    /// Where the key stands.
+    pub at: Spot,
     pub value: Node,
 }
 
@@ -50,7 +49,7 @@ pub(super) struct Cursor<'a> {
     /// Such as `spec.rules[0].name`; empty for the document.
     pub path: String,
     /// Where its key stands; where it stands itself, if it has none.
-    pub key: (u64, u64),
+    pub key: Spot,
     name: &'a str,
 }
 
@@ -89,7 +88,7 @@ impl Node {
 impl<'a> Cursor<'a> {
     /// The document itself.
     pub(super) fn root(node: &'a Node) -> Self {
-        Self { node, path: String::new(), key: (node.line, node.column), name: "" }
+        Self { node, path: String::new(), key: node.spot, name: "" }
     }
 
     /// The key that it stands under; empty for entries of lists.
@@ -133,12 +132,7 @@ impl<'a> Cursor<'a> {
     /// A list's entries; none if it is anything else.
     pub(super) fn items(&self) -> Vec<Self> {
         let Data::List(items) = &self.node.data else { return Vec::new() };
-        let cursor = |(index, node): (usize, &'a Node)| Self {
-            node,
-            path: format!("{}[{index}]", self.path),
-            key: (node.line, node.column),
-            name: "",
-        };
+        let cursor = |(index, node): (usize, &'a Node)| Self { node, path: format!("{}[{index}]", self.path), key: node.spot, name: "" };
         items.iter().enumerate().map(cursor).collect()
     }
 
@@ -192,7 +186,12 @@ pub(super) fn join(path: &str, key: &str) -> String {
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Spanned { value, referenced, .. } = Spanned::<Data>::deserialize(deserializer)?;
-        Ok(Self { line: referenced.line(), column: referenced.column(), data: value })
+        let mut spot = spot(referenced);
+        // A key without a value ends where it stands; what is a collection is as wide as the line goes.
+        if matches!(value, Data::Null) {
+            spot.width = spot.width.max(1);
+        }
+        Ok(Self { spot, data: value })
     }
 }
 
@@ -263,10 +262,15 @@ impl<'de> Visitor<'de> for DataVisitor {
         let mut entries = Vec::new();
         while let Some(key) = access.next_key::<Spanned<String>>()? {
             let value = access.next_value()?;
-            entries.push(Entry { key: key.value, at: (key.referenced.line(), key.referenced.column()), value });
+            entries.push(Entry { key: key.value, at: spot(key.referenced), value });
         }
         Ok(Data::Map(entries))
     }
+}
+
+/// A place as the reader tells it.
+fn spot(at: Location) -> Spot {
+    Spot { line: at.line(), column: at.column(), width: at.span().len() }
 }
 
 /// `80.0` is the integer 80, to JSON Schema and so to us.

@@ -6,17 +6,16 @@ use std::collections::HashSet;
 
 use super::Error;
 use super::node::Cursor;
+use super::text::{Finding, Spot, Text};
 
 /// Errors of one document, at most.
 const ERRORS: usize = 100;
-/// Characters of a message, at most.
-const MESSAGE: usize = 400;
 
 /// Collects what is wrong with one document.
 #[derive(Debug)]
 pub(super) struct Report<'f> {
-    file: &'f str,
-    errors: Vec<Error>,
+    text: &'f Text<'f>,
+    findings: Vec<(Spot, Finding)>,
     /// Values that an error was reported for.
     judged: HashSet<String>,
     /// Objects with a field that is not known: what they lack is most likely that field, misspelt.
@@ -24,18 +23,18 @@ pub(super) struct Report<'f> {
 }
 
 impl<'f> Report<'f> {
-    pub(super) fn new(file: &'f str) -> Self {
-        Self { file, errors: Vec::new(), judged: HashSet::new(), misspelt: HashSet::new() }
+    pub(super) fn new(text: &'f Text<'f>) -> Self {
+        Self { text, findings: Vec::new(), judged: HashSet::new(), misspelt: HashSet::new() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.errors.is_empty()
+        self.findings.is_empty()
     }
 
     /// A value is wrong. Only the first finding about a value counts.
     pub(super) fn value(&mut self, at: &Cursor<'_>, message: impl Into<String>, hint: Option<String>) {
         if self.judged.insert(at.path.clone()) {
-            self.push((at.node.line, at.node.column), at.path.clone(), message, hint, false);
+            self.push(at.node.spot, at.path.clone(), message, hint, false);
         }
     }
 
@@ -58,7 +57,7 @@ impl<'f> Report<'f> {
 
     /// Something is wrong with an object as a whole: a field is missing.
     pub(super) fn object(&mut self, at: &Cursor<'_>, message: impl Into<String>, hint: Option<String>) {
-        self.push((at.node.line, at.node.column), at.path.clone(), message, hint, false);
+        self.push(at.node.spot, at.path.clone(), message, hint, false);
     }
 
     /// An object lacks one of several fields; said only if none of its fields is misspelt.
@@ -75,38 +74,24 @@ impl<'f> Report<'f> {
                 Some(text) => format!("is not supported by this version: `{text}`"),
                 None => "is not supported by this version".to_owned(),
             };
-            let place = if at.text().is_some() { (at.node.line, at.node.column) } else { at.key };
-            self.push(place, at.path.clone(), message, hint, true);
+            let spot = if at.text().is_some() { at.node.spot } else { at.key };
+            self.push(spot, at.path.clone(), message, hint, true);
         }
     }
 
     /// In the order of the text, at most [`ERRORS`] and a note about the rest.
     pub(super) fn into_errors(mut self) -> Vec<Error> {
-        self.errors.sort_by_key(|error| (error.line, error.column));
-        if let Some(more) = self.errors.len().checked_sub(ERRORS).filter(|more| *more > 0) {
-            self.errors.truncate(ERRORS);
-            let (line, column) = self.errors.last().map_or((1, 1), |last| (last.line, last.column));
-            self.push((line, column), String::new(), format!("{more} more errors are not shown"), None, false);
+        self.findings.sort_by_key(|(spot, _)| (spot.line, spot.column));
+        if let Some(more) = self.findings.len().checked_sub(ERRORS).filter(|more| *more > 0) {
+            self.findings.truncate(ERRORS);
+            let spot = self.findings.last().map_or(Spot { line: 1, column: 1, width: 1 }, |(last, _)| *last);
+            let hint = Some("repair the first ones, and look again".to_owned());
+            self.push(spot, String::new(), format!("{more} more errors are not shown"), hint, false);
         }
-        self.errors
+        self.findings.into_iter().map(|(spot, finding)| self.text.error(spot, finding)).collect()
     }
 
-    fn push(&mut self, (line, column): (u64, u64), field: String, message: impl Into<String>, hint: Option<String>, unsupported: bool) {
-        let hint = hint.map(|hint| bounded(&hint));
-        self.errors.push(Error {
-            file: self.file.to_owned(),
-            line,
-            column,
-            field,
-            message: bounded(&message.into()),
-            hint,
-            unsupported,
-            excerpt: None,
-        });
+    fn push(&mut self, spot: Spot, field: String, message: impl Into<String>, hint: Option<String>, unsupported: bool) {
+        self.findings.push((spot, Finding { field, message: message.into(), hint, unsupported }));
     }
-}
-
-/// One line of bounded length, whatever was quoted in it.
-pub(super) fn bounded(message: &str) -> String {
-    message.chars().take(MESSAGE).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

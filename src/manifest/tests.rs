@@ -203,7 +203,7 @@ fn the_list_of_errors_is_bounded() {
 #[test]
 fn a_file_that_is_too_large_is_not_read() {
     let errors = lines("a.yaml", &vec![b'#'; (1 << 20) + 1]);
-    assert_eq!(errors, "a.yaml:1:1: the file has 1048577 bytes; at most 1048576 are read\n");
+    assert_eq!(errors, "a.yaml:1:1: the file has 1048577 bytes; at most 1048576 are read; split it into several files\n");
     let many = format!("a: [{}]\n", "1,".repeat(20_000));
     assert_eq!(lines("a.yaml", many.as_bytes()), "a.yaml:1:39999: the file holds more than 20000 values; split it into several files\n");
 }
@@ -214,7 +214,7 @@ fn every_invalid_fixture_fails_with_the_words_beside_it() {
     let write = std::env::var_os("LXCPROXY_WRITE_FIXTURES").is_some();
     let paths = std::fs::read_dir(repository("tests/fixtures/invalid")).unwrap().map(|entry| entry.unwrap().path());
     let manifests: BTreeSet<_> = paths.filter(|path| path.extension().is_some_and(|extension| extension == "yaml")).collect();
-    assert!(manifests.len() >= 45, "{} fixtures", manifests.len());
+    assert!(manifests.len() >= 105, "{} fixtures", manifests.len());
     for path in manifests {
         let file = path.file_name().unwrap().to_str().unwrap();
         let found = lines(file, &std::fs::read(&path).unwrap());
@@ -225,6 +225,49 @@ fn every_invalid_fixture_fails_with_the_words_beside_it() {
         }
         assert_eq!(found, std::fs::read_to_string(&beside).unwrap_or_default(), "{file}");
     }
+}
+
+#[test]
+fn every_error_of_the_fixtures_has_a_place_a_field_and_a_cure() {
+    for path in std::fs::read_dir(repository("tests/fixtures/invalid")).unwrap().map(|entry| entry.unwrap().path()) {
+        if path.extension().is_none_or(|extension| extension != "yaml") {
+            continue;
+        }
+        let bytes = std::fs::read(&path).unwrap();
+        let parsed = parse(path.file_name().unwrap().to_str().unwrap(), &bytes);
+        for error in parsed.errors() {
+            assert!(error.line >= 1 && error.column >= 1, "{error}");
+            let of_the_whole = ["missing field `", "expected an object with `", "30 more errors"];
+            let of_the_whole = parsed.errors.contains(error) || of_the_whole.iter().any(|start| error.message.starts_with(start));
+            assert!(!error.field.is_empty() || of_the_whole, "no field: {error}");
+            assert!(error.hint.is_some() || error.message.contains("expected "), "no cure: {error}");
+            let excerpt = error.excerpt.as_ref().unwrap_or_else(|| panic!("no line: {error}"));
+            let length = excerpt.text.chars().count() as u64;
+            assert!(excerpt.width >= 1 && excerpt.start + excerpt.width <= length + 1 && length <= 170, "{error}: {excerpt:?}");
+        }
+    }
+}
+
+/// What is marked of the line, for each error.
+fn marked(text: &str) -> Vec<String> {
+    let part = |error: &Error| {
+        let excerpt = error.excerpt.as_ref().unwrap();
+        let (start, width) = (usize::try_from(excerpt.start).unwrap(), usize::try_from(excerpt.width).unwrap());
+        excerpt.text.chars().skip(start).take(width).collect()
+    };
+    parse("a.yaml", text.as_bytes()).errors().map(part).collect()
+}
+
+#[test]
+fn the_key_or_the_value_is_marked() {
+    let text = TTRSS
+        .replace("hostnames: [home.example.org]", "hostname: [home.example.org]  # x")
+        .replace("type: PathPrefix", "type: 'Prefix, x'")
+        .replace("index: [index.php]", "index: \"ü\"   # y")
+        .replace("scripts: [{extension: .php, backend: php}]", "scripts:\n      - extension: .php   # z");
+    assert_eq!(marked(&text), ["hostname", "'Prefix, x'", "\"ü\"", "extension: .php"]);
+    assert_eq!(marked("apiVersion: lxcproxy.dev/v1\nkind: App\nmetadata: {}  # none\nspec:\n"), ["{}", ":"]);
+    assert_eq!(marked("a: [b\n"), ["[b"]);
 }
 
 #[test]

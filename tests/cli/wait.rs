@@ -89,7 +89,7 @@ fn a_break_and_its_repair_can_be_waited_for() {
     daemon.manifest("blog.yaml", "oops: [");
     assert_eq!(waiting.ends(), Said::well("app.lxcproxy.dev/blog condition met\n"));
     let line = "error: timed out waiting for the condition on apps/blog: Ready is False, Invalid: Accepted: blog.yaml:1:7: not YAML: \
-                unclosed bracket '['\n";
+                unclosed bracket '['; separate entries by `,`, and close each `[` with `]` and each `{` with `}`\n";
     assert_eq!(wait(&daemon, &["app/blog", "--for=condition=Ready", "--timeout=0s"]), Said::failed(1, line));
     let waiting = Waiting::start(&daemon, &["app/blog", "--for=condition=Ready", FOREVER]);
     daemon.manifest("blog.yaml", &site("blog", "blog.example.org"));

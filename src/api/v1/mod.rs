@@ -35,5 +35,7 @@ pub use scalar::{ByteSize, Duration, ScalarError};
 pub use status::{Condition, ConditionStatus, ConditionType, Reason};
 pub use watch::{Bookmark, WatchEvent, WatchType};
 
+/// The group of every kind here.
+pub const API_GROUP: &str = "lxcproxy.dev";
 /// The `apiVersion` of every object here.
 pub const API_VERSION: &str = "lxcproxy.dev/v1";

@@ -61,7 +61,7 @@ pub(super) fn check(backend: &Cursor<'_>, report: &mut Report<'_>) {
 fn check_address(protocol: &Cursor<'_>, report: &mut Report<'_>) {
     let endpoints = protocol.get("endpoints");
     let no_endpoints = endpoints.as_ref().is_some_and(|list| matches!(&list.node.data, Data::List(items) if items.is_empty()));
-    let addresses: Vec<_> = protocol.fields().filter(|field| ADDRESSES.contains(&field.name())).collect();
+    let addresses: Vec<_> = ADDRESSES.iter().filter_map(|name| protocol.get(name)).collect();
     if addresses.is_empty() || (addresses.len() == 1 && no_endpoints) {
         report.lacks(protocol, "the backend has no address", Some("add one of `unix`, `tcp` and `port`".to_owned()));
         return;

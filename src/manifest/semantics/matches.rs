@@ -8,6 +8,9 @@ use crate::manifest::report::Report;
 use crate::names::shown;
 use crate::route;
 
+/// What usually repairs an expression.
+const LITERALLY: &str = "a `\\` before one of `.+*?()[]{}|^$` takes it literally";
+
 /// One entry of `matches`.
 pub(super) fn check(route_match: &Cursor<'_>, report: &mut Report<'_>) {
     if let Some(path) = route_match.get("path") {
@@ -56,13 +59,18 @@ fn is_expression(matched: &Cursor<'_>) -> bool {
 
 fn check_expression(value: &Cursor<'_>, report: &mut Report<'_>) {
     let Some(Err(error)) = value.text().map(route::anchored) else { return };
-    let reason = match error {
-        regex::Error::CompiledTooBig(_) => "it is too large when compiled".to_owned(),
+    let (reason, hint) = match error {
+        regex::Error::CompiledTooBig(_) => ("it is too large when compiled".to_owned(), "use smaller repetitions"),
         // The last line of several: those before it draw the place.
-        other => other.to_string().lines().next_back().map(|line| line.trim_start_matches("error: ").to_owned()).unwrap_or_default(),
+        other => {
+            let reason =
+                other.to_string().lines().next_back().map(|line| line.trim_start_matches("error: ").to_owned()).unwrap_or_default();
+            let hint = if reason.contains("not supported") { "write the expression without it" } else { LITERALLY };
+            (reason, hint)
+        }
     };
     let message = format!("`{}` is not a regular expression: {reason}", shown(value.text().unwrap_or_default()));
-    report.value(value, message, None);
+    report.value(value, message, Some(hint.to_owned()));
 }
 
 /// Reports what a format's parser says about a text.

@@ -32,7 +32,7 @@ fn unique<'a>(values: impl IntoIterator<Item = (String, Cursor<'a>)>, what: &str
     for (value, at) in values {
         match seen.get(&value) {
             Some(line) => report.value(&at, format!("duplicate {what} `{}`", shown(&value)), Some(format!("the first is on line {line}"))),
-            None => drop(seen.insert(value, at.node.line)),
+            None => drop(seen.insert(value, at.node.spot.line)),
         }
     }
 }
