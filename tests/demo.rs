@@ -121,18 +121,18 @@ fn tour(demo: &Demo) {
 
     let [break_it, wait, show, look, repair, wait_again] = &demo.commands("2. ")[..] else { panic!("{:?}", demo.commands("2. ")) };
     assert_eq!(demo.paste(break_it), "");
-    assert_eq!(demo.paste(wait), "app/hello condition met\n");
+    assert_eq!(demo.paste(wait), "app.lxcproxy.dev/hello condition met\n");
     let table = demo.paste(show);
     let row = table.lines().find(|line| line.starts_with("hello ")).unwrap_or_else(|| panic!("{table}"));
     assert!(row.contains("False   Invalid") && row.contains("hello.yaml:14:7: not YAML: unclosed bracket"), "{table}");
     assert!(demo.paste(look).contains("<h1>It works</h1>"));
     assert_eq!(demo.paste(repair), "");
-    assert_eq!(demo.paste(wait_again), "app/hello condition met\n");
+    assert_eq!(demo.paste(wait_again), "app.lxcproxy.dev/hello condition met\n");
     assert!(demo.paste(show).contains("hello   True    Ready"));
 
     let [drop_in, wait, look] = &demo.commands("3. ")[..] else { panic!("{:?}", demo.commands("3. ")) };
     assert_eq!(demo.paste(drop_in), "");
-    assert_eq!(demo.paste(wait), "app/second condition met\n");
+    assert_eq!(demo.paste(wait), "app.lxcproxy.dev/second condition met\n");
     assert!(demo.paste(look).contains("<h1>The second application</h1>"));
 }
 

@@ -65,7 +65,10 @@ fn bash_completes_subcommands_options_and_the_names_of_what_there_is() {
     let script = lxcproxy(&["completion", "bash"]);
     assert_eq!((script.code, script.err.as_str()), (0, ""));
     // A file whose name is a command for the shell, as somebody might drop one in.
-    let daemon = Daemon::builder().manifest("$(touch owned).yaml", "oops").manifest("good.yaml", super::GOOD).start();
+    let daemon = Daemon::builder()
+        .manifest("$(touch owned).yaml", "oops")
+        .manifest("good.yaml", &super::get::site("good", "good.example.org"))
+        .start();
     daemon.eventually(PATIENCE, || if daemon.apps().len() == 2 { Ok(()) } else { Err("not all there".to_owned()) });
     let directory = super::directory(&[("completion.bash", &script.out)]);
     let program = std::path::Path::new(LXCPROXY).parent().unwrap();
