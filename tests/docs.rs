@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::support::cli::{Said, lxcproxy, lxcproxy_in, repository, said};
 use crate::support::daemon::{Daemon, PATIENCE};
@@ -138,6 +139,40 @@ fn links_lead_to_files_that_are_there() {
         for target in targets.filter(|target| !target.contains("://")) {
             assert!(path.parent().unwrap().join(target).exists(), "{}: {target}", path.display());
         }
+    }
+}
+
+/// The lines of the shell blocks that start with this program, as words.
+fn commands(program: &str) -> Vec<(String, String)> {
+    let shell = |(path, text): (PathBuf, String)| blocks(&path, &text).into_iter().filter(|block| block.language == "sh");
+    let lines = documents().into_iter().flat_map(shell);
+    let lines = lines.flat_map(|block| block.text.lines().map(|line| (block.place.clone(), line.to_owned())).collect::<Vec<_>>());
+    lines.filter(|(_, line)| line.starts_with(program)).collect()
+}
+
+#[test]
+fn every_command_of_the_docs_is_understood() {
+    let commands = commands("lxcproxy ");
+    assert!(commands.len() >= 6, "{commands:?}");
+    for (place, line) in commands {
+        let words: Vec<_> = line.split(['#', '>']).next().unwrap().split_whitespace().skip(1).collect();
+        let parsed = lxcproxy(&[&words[..], &["--help"]].concat());
+        assert_eq!((parsed.code, parsed.err.as_str()), (0, ""), "{place}: {line}");
+    }
+}
+
+#[test]
+fn every_question_of_the_docs_is_answered_by_the_admin_socket() {
+    let daemon = Daemon::builder().manifest("hello.yaml", &smallest()).start();
+    let commands = commands("curl ");
+    assert_eq!(commands.len(), 3);
+    for (place, line) in commands {
+        let question = line.replace("/run/lxcproxy/admin.sock", daemon.admin().to_str().unwrap());
+        // A watch has no end of its own.
+        let script = format!("{question} --silent --fail --max-time 2; [[ $? == 0 || $? == 28 ]]");
+        let answer = said(Command::new("bash").args(["-c", &script]));
+        assert_eq!(answer.code, 0, "{place}: {answer:?}");
+        assert!(answer.out.contains("lxcproxy"), "{place}: {answer:?}");
     }
 }
 

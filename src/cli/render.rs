@@ -15,7 +15,10 @@ pub(super) fn render(diagnostic: &Diagnostic, styled: bool) -> String {
     let file = plain(&diagnostic.file);
     let line = usize::try_from(diagnostic.line).unwrap_or(usize::MAX);
     let column = usize::try_from(diagnostic.column).unwrap_or(usize::MAX);
-    let mut group = Group::with_title(Level::ERROR.primary_title(plain(&diagnostic.message)));
+    // Without a line to mark, the field has no other place.
+    let field = Some(&diagnostic.field).filter(|field| diagnostic.excerpt.is_none() && !field.is_empty());
+    let title = field.map_or_else(|| diagnostic.message.clone(), |field| format!("{field}: {}", diagnostic.message));
+    let mut group = Group::with_title(Level::ERROR.primary_title(plain(&title)));
     let excerpt = diagnostic.excerpt.as_ref().map(|excerpt| (plain(&excerpt.text), marked(excerpt)));
     group = match &excerpt {
         Some((text, span)) => {
@@ -122,7 +125,7 @@ error: unknown field `hostname`
         let mut error = manifest::parse("hello.yaml", HELLO.as_bytes()).errors().next().cloned().unwrap();
         error.excerpt = None;
         error.hint = None;
-        assert_eq!(render(&error, false), "error: unknown field `hostname`\n--> hello.yaml:5:3\n");
+        assert_eq!(render(&error, false), "error: spec.hostname: unknown field `hostname`\n--> hello.yaml:5:3\n");
     }
 
     #[test]

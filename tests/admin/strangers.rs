@@ -71,7 +71,7 @@ fn the_command_line_passes_the_refusal_on() {
         .args(["get", "apps", "--admin"])
         .arg(daemon.admin());
     let line = format!(
-        "error: the daemon says: user 65534 may not ask: it is not root, not the daemon's user (uid 0), and not in the group of the socket's \
+        "Error from server (Forbidden): user 65534 may not ask: it is not root, not the daemon's user (uid 0), and not in the group of the socket's \
          file (gid {GROUP})\n"
     );
     assert_eq!(said(&mut command), Said::failed(1, &line));

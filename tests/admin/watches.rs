@@ -116,7 +116,7 @@ fn two_hundred_idle_watchers_keep_nobody_out() {
     }
     assert_eq!(refused, 200 - 128);
     let began = Instant::now();
-    assert_eq!(said(&mut daemon.cli(&["get", "apps", "-o", "name"])).out, "app/blog\n");
+    assert_eq!(said(&mut daemon.cli(&["get", "apps", "-o", "name"])).out, "app.lxcproxy.dev/blog\n");
     assert_eq!(curl(&daemon, "/healthz").send().status, 200);
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     drop(watchers);

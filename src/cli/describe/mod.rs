@@ -22,7 +22,8 @@ use super::events::{last_seen, selector, sort, type_};
 use super::get::columns::tone;
 use super::get::complain;
 use super::kind::{Kind, Reference, Selection};
-use super::table::{Cell, plain, since};
+use super::render::render;
+use super::table::{Cell, since};
 use super::{Failure, print, warn_user};
 use crate::api::v1::{AppResource, Condition, ConditionType, Diagnostic, Event, GatewayResource, ResourceMetadata, SourceResource};
 
@@ -164,12 +165,9 @@ fn folded(message: &str) -> String {
 /// Everything that is wrong with the manifest; left out if nothing is.
 fn errors(sheet: &mut Sheet, errors: &[Diagnostic]) {
     if !errors.is_empty() {
-        sheet.text("Errors", &errors.iter().map(shown).collect::<Vec<_>>().join("\n"));
+        let shown: Vec<_> = errors.iter().map(|error| render(error, true)).collect();
+        sheet.text("Errors", &shown.join("\n"));
     }
-}
-
-fn shown(error: &Diagnostic) -> String {
-    plain(&error.to_string())
 }
 
 #[cfg(test)]
