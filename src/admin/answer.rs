@@ -93,6 +93,12 @@ impl Failure {
         Self { field: Some(field), ..Self::new(StatusCode::TOO_MANY_REQUESTS, "TooManyRequests", message) }
     }
 
+    /// It is too early, or too late.
+    pub(super) fn unavailable(message: String) -> Self {
+        let field = (RETRY_AFTER, HeaderValue::from_static("1"));
+        Self { field: Some(field), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", message) }
+    }
+
     /// A fault of ours.
     pub(super) fn internal_error(message: String) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", message)

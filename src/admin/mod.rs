@@ -107,13 +107,13 @@ async fn attend_socket(listener: &Listener, places: &Arc<Semaphore>, desk: &Desk
                 Ok(uid) => {
                     let answer = move |request: Request<Incoming>| {
                         debug!(uid, method = %request.method(), path = request.uri().path(), "admin request");
-                        desk.answer(&request, Door::Socket)
+                        desk.clone().answer(request, Door::Socket)
                     };
                     converse(stream, answer).await;
                 }
                 Err(why) => {
                     let Ok(_place) = strangers.try_acquire_owned() else { return };
-                    let answer = converse(stream, move |_| Failure::forbidden(why.clone()).response());
+                    let answer = converse(stream, move |_| std::future::ready(Failure::forbidden(why.clone()).response()));
                     let _ = timeout(HEAD, answer).await;
                 }
             }
@@ -130,7 +130,7 @@ async fn attend_port(listener: Option<&TcpListener>, places: &Arc<Semaphore>, de
         let desk = desk.clone();
         tokio::spawn(async move {
             let _place = place;
-            let answer = converse(stream, move |request| desk.answer(&request, Door::Port));
+            let answer = converse(stream, move |request| desk.clone().answer(request, Door::Port));
             let _ = timeout(HEAD + READING, answer).await;
         });
     }
@@ -159,11 +159,15 @@ fn admit(stream: &UnixStream, socket: &Path) -> Result<u32, String> {
 }
 
 /// One request and its answer. No second one: a connection that is kept is one that others can't have.
-async fn converse<S>(stream: S, answer: impl Fn(Request<Incoming>) -> Response<Answer>)
+async fn converse<S, F>(stream: S, answer: impl Fn(Request<Incoming>) -> F)
 where
     S: AsyncRead + AsyncWrite + Unpin,
+    F: Future<Output = Response<Answer>>,
 {
-    let service = service_fn(|request| std::future::ready(Ok::<_, Infallible>(answer(request))));
+    let service = service_fn(|request| {
+        let answer = answer(request);
+        async move { Ok::<_, Infallible>(answer.await) }
+    });
     let exchange = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)

@@ -110,7 +110,7 @@ fn list_operation(kind: Kind) -> Value {
         LINES: {"schema": reference(&format!("{}WatchEvent", kind.name()))},
     });
     let summary = format!("All {}, or with `watch=true` their changes, one JSON object a line, until either side ends it.", kind.plural());
-    get(&format!("list{}", kind.name()), &summary, &PARAMETERS.map(parameter), &content, &[400, 410, 429])
+    get(&format!("list{}", kind.name()), &summary, &PARAMETERS.map(parameter), &content, &[400, 410, 429, 503])
 }
 
 fn one_operation(kind: Kind) -> Value {
@@ -119,7 +119,7 @@ fn one_operation(kind: Kind) -> Value {
         "description": "The object's name.",
     });
     let content = json!({JSON: {"schema": reference(kind.name())}});
-    get(&format!("read{}", kind.name()), &format!("The {} of this name.", kind.name()), &[name], &content, &[400, 404])
+    get(&format!("read{}", kind.name()), &format!("The {} of this name.", kind.name()), &[name], &content, &[400, 404, 503])
 }
 
 /// A GET and its answers; `failures` are those that it has beside those of every request.

@@ -4,11 +4,13 @@
 //! changes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use tokio::sync::{Semaphore, mpsc, watch};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::KEEP_ALIVE;
 use super::answer::{Answer, Failure, JSON, json, response, stream, text};
@@ -29,6 +31,9 @@ pub const HEALTH: &str = "/healthz";
 pub const READINESS: &str = "/readyz";
 /// All metrics, for Prometheus.
 pub const METRICS: &str = "/metrics";
+
+/// How long a question about objects waits for the first snapshot. A daemon that starts has one within some seconds.
+const FIRST: Duration = Duration::from_secs(10);
 
 /// What a path leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,16 +84,17 @@ pub(super) struct Desk {
 
 impl Desk {
     /// Answers one request.
-    pub(super) fn answer<B>(&self, request: &Request<B>, door: Door) -> Response<Answer> {
-        self.try_answer(request, door).unwrap_or_else(Failure::response)
+    pub(super) async fn answer<B>(self, request: Request<B>, door: Door) -> Response<Answer> {
+        let (head, _) = request.into_parts();
+        self.try_answer(&head, door).await.unwrap_or_else(Failure::response)
     }
 
-    fn try_answer<B>(&self, request: &Request<B>, door: Door) -> Result<Response<Answer>, Failure> {
-        let target = target(request.uri().path(), door)?;
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return Err(Failure::method_not_allowed(request.method()));
+    async fn try_answer(&self, request: &Parts, door: Door) -> Result<Response<Answer>, Failure> {
+        let target = target(request.uri.path(), door)?;
+        if !matches!(request.method, Method::GET | Method::HEAD) {
+            return Err(Failure::method_not_allowed(&request.method));
         }
-        let query = request.uri().query().unwrap_or_default();
+        let query = request.uri.query().unwrap_or_default();
         if !matches!(target, Target::List(_)) {
             refuse_all(query).map_err(Failure::bad_request)?;
         }
@@ -96,15 +102,19 @@ impl Desk {
             Target::Health => Ok(text(StatusCode::OK, "ok")),
             Target::Readiness if self.reader.load().revision > 0 => Ok(text(StatusCode::OK, "ok")),
             Target::Readiness => Ok(text(StatusCode::SERVICE_UNAVAILABLE, "no snapshot is being served yet")),
-            Target::Metrics => Ok(self.metrics.answer(request.headers())),
+            Target::Metrics => Ok(self.metrics.answer(&request.headers)),
             Target::OpenApi => Ok(response(StatusCode::OK, JSON, openapi::text().into())),
             Target::Version => json(&Info::now()),
             Target::Groups => json(&ApiGroupList::now()),
             Target::Group => json(&ApiGroup::now()),
             Target::Resources => json(&ApiResourceList::now()),
-            Target::One(kind, name) => self.one(kind, &name),
+            Target::One(kind, name) => {
+                self.begun().await?;
+                self.one(kind, &name)
+            }
             Target::List(kind) => {
                 let query = Query::parse(query, kind).map_err(Failure::bad_request)?;
+                self.begun().await?;
                 match kind {
                     Kind::App => self.several(kind, |snapshot| &snapshot.apps, query),
                     Kind::Gateway => self.several(kind, |snapshot| &snapshot.gateways, query),
@@ -113,6 +123,16 @@ impl Desk {
                 }
             }
         }
+    }
+
+    /// Waits for the first snapshot: before it, a list would say that there is nothing.
+    async fn begun(&self) -> Result<(), Failure> {
+        let (mut reader, mut stopped) = (self.reader.clone(), self.stopped.clone());
+        let begun = tokio::select! {
+            begun = timeout(FIRST, reader.newer_than(0)) => matches!(begun, Ok(Some(_))),
+            _ = stopped.wait_for(|stopped| *stopped) => false,
+        };
+        begun.then_some(()).ok_or_else(|| Failure::unavailable("no snapshot is being served yet".to_owned()))
     }
 
     fn one(&self, kind: Kind, name: &str) -> Result<Response<Answer>, Failure> {

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::pin::pin;
 use std::time::Duration;
 
+use http::StatusCode;
 use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep};
@@ -123,8 +124,13 @@ async fn again(client: &Client, resource: &str, query: &[(&str, &str)]) -> anyho
 
 /// Whether an error is of a daemon that restarts, or of a picture that is too old.
 fn passes(error: &anyhow::Error) -> bool {
-    use client::Error::{Body, Broken, Expired, Late, NoDaemon};
-    matches!(error.downcast_ref(), Some(NoDaemon { .. } | Broken(_) | Body(_) | Late | Expired(_)))
+    use client::Error::{Body, Broken, Expired, Late, NoDaemon, Refused};
+    match error.downcast_ref() {
+        Some(NoDaemon { .. } | Broken(_) | Body(_) | Late | Expired(_)) => true,
+        // It has nothing to say yet.
+        Some(Refused(status)) => status.code == StatusCode::SERVICE_UNAVAILABLE.as_u16(),
+        _ => false,
+    }
 }
 
 impl Known {

@@ -134,3 +134,29 @@ async fn a_shutdown_ends_watches_well_and_removes_the_socket() {
     assert!(!Path::new(&house.dir.path().join("admin.sock")).exists());
     assert!(tokio::net::TcpStream::connect(house.port).await.is_err(), "{METRICS} are not answered any more");
 }
+
+#[tokio::test]
+async fn a_question_before_the_first_snapshot_waits_for_it() {
+    let mut house = House::open().await;
+    let early = house.connect().await;
+    let asked = tokio::spawn(async move { super::whole(super::send(early, Method::GET, &format!("{API}/apps"), None).await).await });
+    // Health is answered at once, meanwhile.
+    assert_eq!(house.ask(Method::GET, "/healthz").await.status(), 200);
+    assert!(!asked.is_finished(), "there may be Apps");
+    house.publish(&["blog"]);
+    let answer: Value = serde_json::from_slice(tokio::time::timeout(SOON, asked).await.unwrap().unwrap().body()).unwrap();
+    assert_eq!(answer["items"][0]["metadata"]["name"], "blog");
+}
+
+#[tokio::test]
+async fn a_question_that_no_snapshot_will_answer_is_told_to_come_again() {
+    let house = House::open().await;
+    let early = house.connect().await;
+    let asked = tokio::spawn(async move { super::whole(super::send(early, Method::GET, &format!("{API}/apps/blog"), None).await).await });
+    assert_eq!(house.ask(Method::GET, "/healthz").await.status(), 200);
+    house.stop.send(()).unwrap();
+    let answer = tokio::time::timeout(SOON, asked).await.unwrap().unwrap();
+    assert_eq!((answer.status().as_u16(), &answer.headers()["retry-after"]), (503, &"1".parse().unwrap()));
+    let status: Value = serde_json::from_slice(answer.body()).unwrap();
+    assert_eq!((&status["reason"], &status["message"]), (&"ServiceUnavailable".into(), &"no snapshot is being served yet".into()));
+}
