@@ -9,6 +9,7 @@ mod fields;
 mod metrics;
 mod objects;
 mod openapi;
+mod paths;
 mod peer;
 mod query;
 mod routes;
@@ -38,14 +39,15 @@ pub use answer::Status;
 pub use fields::escape as escape_field;
 pub use metrics::MetricsText;
 pub use openapi::document as openapi;
+pub use paths::{API, HEALTH, METRICS, READINESS};
 pub use query::escape;
-pub use routes::{API, HEALTH, METRICS, READINESS};
 pub use socket::{Error, Listener};
 
 use crate::snapshot::Reader;
 use answer::{Answer, Failure};
+use paths::Door;
 use peer::Peer;
-use routes::{Desk, Door};
+use routes::Desk;
 use stream::Patient;
 
 /// A watch that has nothing to say sends a bookmark after this time.

@@ -1,6 +1,6 @@
 //! The routes and the types -> an OpenAPI 3.1 document.
 //!
-//! In: the paths of `routes`, the types that are answered with. Out: the document, as `schemas/` holds it. Never: a path, a parameter or a
+//! In: the paths of `paths`, the types that are answered with. Out: the document, as `schemas/` holds it. Never: a path, a parameter or a
 //! field that is not answered.
 
 use std::sync::LazyLock;
@@ -14,8 +14,8 @@ use super::answer::{JSON, LINES, Status, TEXT};
 use super::discovery::{ApiGroup, ApiGroupList, ApiResourceList, Info};
 use super::metrics::{CLASSIC, OPENMETRICS};
 use super::objects::Kind;
+use super::paths::{API, FIXED, Target};
 use super::query::PARAMETERS;
-use super::routes::{API, FIXED, Target};
 use crate::api::v1::{API_VERSION, AppResource, Bookmark, Event, GatewayResource, List, SourceResource, WatchEvent};
 use crate::manifest;
 

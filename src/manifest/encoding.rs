@@ -3,10 +3,9 @@
 //! In: a [`Text`]. Out: a `str`, or what is wrong with the file as a whole. Never: a byte that a reader and the machine take differently.
 
 use super::Error;
+use super::limits::FILE_BYTES;
 use super::text::{Finding, Spot, Text, is_bidi};
 
-/// Bytes in a file, at most.
-pub(super) const FILE_BYTES: usize = 1 << 20;
 /// Characters that can't be seen are reported so often, at most.
 const UNSEEN: usize = 20;
 

@@ -10,6 +10,7 @@ mod cure;
 mod encoding;
 mod explain;
 mod formats;
+mod limits;
 mod nearest;
 mod node;
 mod report;

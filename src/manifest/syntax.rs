@@ -6,7 +6,7 @@
 use serde_yaml::budget::BudgetBreach;
 use serde_yaml::{Error as YamlError, MessageFormatter, UserMessageFormatter};
 
-use super::yaml::{DEPTH, NODES};
+use super::limits::{DEPTH, NODES};
 
 const WRITE_OUT: &str = "write the value out; one that starts with `*` or `&`, such as `*.example.org`, needs quotes";
 const SPLIT: &str = "split it into several files";

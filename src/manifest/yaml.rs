@@ -7,15 +7,11 @@ use serde_yaml::options::NonFiniteFloatPolicy;
 use serde_yaml::{DuplicateKeyPolicy, MergeKeyPolicy, Options};
 
 use super::Error;
-use super::encoding::{self, FILE_BYTES};
+use super::encoding;
+use super::limits::{DEPTH, FILE_BYTES, NODES};
 use super::node::Node;
 use super::syntax;
 use super::text::{Finding, Spot, Text};
-
-/// Lists and objects in each other, at most.
-pub(super) const DEPTH: usize = 32;
-/// Values in a file, at most.
-pub(super) const NODES: usize = 20_000;
 
 /// Reads every document. Documents without any content are left out.
 pub(super) fn read(text: &Text<'_>) -> Result<Vec<Node>, Vec<Error>> {

@@ -66,13 +66,14 @@ pub(super) fn upgraded(
     };
     let backend = hyper::upgrade::on(&mut answer);
     ask_upgrade(answer.headers_mut(), protocol);
-    record.join(Joined { tunnel, backend, idle, app: app.clone() });
+    let joined = Joined { tunnel, backend, idle, app: app.clone() };
+    record.join(move |record| drop(tokio::task::spawn_local(joined.run(record))));
     Ok(answer)
 }
 
 /// A client and a backend that have both said yes.
 #[derive(Debug)]
-pub(super) struct Joined {
+struct Joined {
     tunnel: Tunnel,
     backend: OnUpgrade,
     idle: Option<Duration>,
@@ -81,7 +82,7 @@ pub(super) struct Joined {
 
 impl Joined {
     /// Carries bytes until the tunnel ends, and its record with it.
-    pub(super) async fn run(self, record: Record) {
+    async fn run(self, record: Record) {
         let _counted = record.tunnelled();
         let received = record.received();
         let carried = Carried { to_backend: &received, to_client: record.sent() };

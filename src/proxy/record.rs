@@ -13,7 +13,6 @@ use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 
 use super::access::{Access, Sink};
-use super::hop::Joined;
 use super::id::RequestId;
 use super::peer::Peer;
 use super::rescue::Cause;
@@ -45,9 +44,12 @@ pub(super) struct Record {
     received: OnceCell<Rc<Cell<u64>>>,
     sent: Cell<u64>,
     /// What waits for the 101 to be out.
-    tunnel: Cell<Option<Joined>>,
+    tunnel: Cell<Option<Begin>>,
     log: Option<Log>,
 }
+
+/// Begins a tunnel, which holds the record from then on.
+type Begin = Box<dyn FnOnce(Record)>;
 
 struct Log {
     access: Box<Access>,
@@ -135,9 +137,9 @@ impl Record {
         }
     }
 
-    /// Client and backend are joined once the answer is out.
-    pub(super) fn join(&self, tunnel: Joined) {
-        self.tunnel.set(Some(tunnel));
+    /// Client and backend are joined once the answer is out: this is called then.
+    pub(super) fn join(&self, begin: impl FnOnce(Self) + 'static) {
+        self.tunnel.set(Some(Box::new(begin)));
     }
 
     /// A tunnel, counted until the guard is dropped.
@@ -150,9 +152,9 @@ impl Record {
         self.status = answer.status().as_u16();
         let record = match self.tunnel.take() {
             None => Some(self),
-            Some(tunnel) => {
+            Some(begin) => {
                 self.joined = Some(Instant::now());
-                tokio::task::spawn_local(tunnel.run(self));
+                begin(self);
                 None
             }
         };
