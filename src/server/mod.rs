@@ -5,6 +5,7 @@
 
 mod connection;
 mod door;
+mod doors;
 mod drain;
 mod listener;
 mod pulse;

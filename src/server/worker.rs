@@ -11,7 +11,8 @@ use tokio::sync::watch;
 use tokio::task::LocalSet;
 use tokio::time::{Instant, timeout_at};
 
-use super::door::{Door, Doors};
+use super::door::Door;
+use super::doors::Doors;
 use super::drain::{Shutdown, State};
 use super::registry::Registry;
 use super::{Connection, Service, Settings, connection};

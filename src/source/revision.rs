@@ -2,14 +2,12 @@
 //!
 //! In: the links on the way to the directory, the files. Out: [`Way`], a text. Never: two texts for the same content; a file hashed twice.
 
-use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::FileContent;
 use super::links::{Chain, Links};
-use super::walk::Seen;
 
 /// The link through which a ConfigMap's files are reached (Kubernetes, `AtomicWriter`).
 const DATA: &str = "..data";
@@ -52,11 +50,11 @@ impl Way {
     }
 }
 
-/// The revision of these files, however they are reached: equal names and contents have the same.
-pub(super) fn of_content(files: &BTreeMap<String, Seen>) -> String {
-    let hash = files.iter().fold(FNV_OFFSET, |hash, (name, seen)| {
+/// The revision of files, each with its [`hash`], in order; however they are reached, equal names and contents have the same.
+pub(super) fn of_content<'a>(files: impl Iterator<Item = (&'a str, u64)>) -> String {
+    let hash = files.fold(FNV_OFFSET, |hash, (name, part)| {
         // No name has a NUL.
-        fnv1a(fnv1a(fnv1a(hash, name.as_bytes()), &[0]), &seen.hash.to_be_bytes())
+        fnv1a(fnv1a(fnv1a(hash, name.as_bytes()), &[0]), &part.to_be_bytes())
     });
     format!("{hash:016x}")
 }

@@ -119,7 +119,12 @@ impl Walk {
     pub(super) fn revision(&self, files: &BTreeMap<String, Seen>) -> Option<String> {
         match self.problem {
             Some(Problem::Missing(_) | Problem::Unreadable(..)) => None,
-            Some(Problem::TooMany(..)) | None => Some(self.way.revision.clone().unwrap_or_else(|| revision::of_content(files))),
+            Some(Problem::TooMany(..)) | None => Some(
+                self.way
+                    .revision
+                    .clone()
+                    .unwrap_or_else(|| revision::of_content(files.iter().map(|(name, seen)| (name.as_str(), seen.hash)))),
+            ),
         }
     }
 
