@@ -78,7 +78,7 @@ impl Board {
         self.apps.changed.insert(name);
     }
 
-    /// Its routes have changed; conflicts of those that share a host may have, too. All of it or, if it panics, nothing.
+    /// Its routes have changed; conflicts of others may have, too. All of it or, if it panics, nothing.
     pub(super) fn route(&mut self, app: CompiledApp) {
         let name = app.name.clone();
         let mut listeners = self.listeners.clone();

@@ -35,13 +35,13 @@ impl Board {
         open.map(Front::to_string).collect()
     }
 
-    /// Takes the routes in which one App is another. Those that share a host with it, and Gateways whose listeners lead to it from now
-    /// on, or no longer, have something new to say.
+    /// Takes the routes in which one App is another. Those that lost a match to it or do now, and Gateways whose listeners lead to it from
+    /// now on, or no longer, have something new to say.
     pub(super) fn replace(&mut self, app: &AppName, listeners: Listeners) {
         let leading = |listeners: &Listeners| listeners.leading_to(app).cloned().collect::<BTreeSet<_>>();
         let (before, after) = (leading(&self.listeners), leading(&listeners));
-        self.apps.changed.extend(self.listeners.neighbours(app));
-        self.apps.changed.extend(listeners.neighbours(app));
+        self.apps.changed.extend(self.listeners.losers(app));
+        self.apps.changed.extend(listeners.losers(app));
         self.gateways.changed.extend(before.symmetric_difference(&after).filter_map(gateway));
         self.listeners = listeners;
         self.news = true;
