@@ -64,7 +64,7 @@ pub(super) fn of_entry(
     let record = &entry.record;
     let app = entry.shown();
     #[cfg(test)]
-    super::fault::trip("describe", app);
+    super::fault::trip("describe", app.map(|app| &app.metadata));
     let mut claims = entry.claims.clone();
     if let Some((rule, winner)) = conflicts.first() {
         let more = if conflicts.len() > 1 { format!(" (and {} more)", conflicts.len() - 1) } else { String::new() };

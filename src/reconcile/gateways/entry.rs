@@ -76,7 +76,7 @@ impl Entry {
     /// A Gateway of an earlier run: its last good generation is what is served until its manifest has been read.
     pub(super) fn restored(record: Record<Gateway>) -> Self {
         let good = record.good.as_ref();
-        let served = good.map(|good| Served { generation: good.generation, listeners: Vec::new(), gateway: Arc::new(good.object.clone()) });
+        let served = good.map(|good| Served { generation: good.generation, listeners: Vec::new(), gateway: good.object.clone() });
         Self { served, ..Self::new(record) }
     }
 
@@ -97,7 +97,7 @@ impl Entry {
         }
         if self.record.spec() != Some(&gateway.spec) {
             self.record.generation += 1;
-            self.record.newer = Some(gateway.spec.clone());
+            self.record.newer = Some(Arc::new(gateway.spec.clone()));
         }
         (self.newest, self.refusal) = (Some((gateway, desired.base)), None);
         self.hurry();
@@ -187,7 +187,7 @@ impl Entry {
         let same = self.served.as_ref().is_some_and(|served| served.generation == generation && Arc::ptr_eq(&served.gateway, gateway));
         if !same {
             self.served = Some(Served { generation, listeners: Vec::new(), gateway: gateway.clone() });
-            self.record.good = Some(Good { generation, base: base.clone(), object: (**gateway).clone() });
+            self.record.good = Some(Good { generation, base: base.clone(), object: gateway.clone() });
             self.record.newer = None;
         }
     }
