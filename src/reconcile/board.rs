@@ -200,7 +200,8 @@ impl Board {
         draft.unwrap_or_else(|fault| {
             let mut entry = entry.clone();
             entry.fail(fault, None);
-            resource::of_fault(&entry, before, now)
+            let served = entry.served.as_ref().map(|served| served.generation);
+            resource::of_fault(&entry.record, served, entry.claims, before, now)
         })
     }
 }

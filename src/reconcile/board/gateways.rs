@@ -6,7 +6,7 @@ use super::Board;
 use crate::api::v1::GatewayResource;
 use crate::listen::Sockets;
 use crate::names::AppName;
-use crate::reconcile::{gateways, resource};
+use crate::reconcile::{fault, gateways, resource};
 use crate::route::{Front, Listeners};
 
 impl Board {
@@ -47,10 +47,17 @@ impl Board {
         self.news = true;
     }
 
-    /// What there is to say of a Gateway.
+    /// What there is to say of a Gateway. A panic in that becomes what is said.
     pub(super) fn draft_gateway(&self, entry: &gateways::Entry, now: &str) -> GatewayResource {
         let before = self.gateways.shown(&entry.record.name, &entry.record.uid);
-        resource::of_gateway(entry, |front| self.listeners.attached(front), before, now)
+        // Nothing is changed that could be left half-changed.
+        let draft = fault::contain(|| resource::of_gateway(entry, |front| self.listeners.attached(front), before, now));
+        draft.unwrap_or_else(|fault| {
+            let mut entry = entry.clone();
+            entry.fail(fault, None);
+            let served = entry.served.as_ref().map(|served| served.generation);
+            resource::of_fault(&entry.record, served, entry.claims, before, now)
+        })
     }
 }
 
