@@ -219,6 +219,7 @@ impl Reconciler {
     }
 
     fn look_at_all(&mut self) {
+        self.board.note_again(self.gateways.names());
         for name in self.entries.keys() {
             self.agenda.soon(name.clone());
         }
