@@ -7,6 +7,8 @@ use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
+use serde_json::Value;
+
 use crate::support::daemon::{Daemon, PATIENCE};
 use crate::support::site::Site;
 use crate::support::{needs, run};
@@ -52,6 +54,8 @@ fn serves_what_it_cannot_keep(daemon: &mut Daemon, site: &Site, cause: &str) {
     daemon.manifest("site.yaml", &site.version("site", HOST, "3"));
     serves(daemon, "3");
     daemon.wait_condition("site", "Ready", PATIENCE);
+    let event = told(daemon, "StateNotKept");
+    assert!(event["type"] == "Warning" && event["count"] == 1 && event["message"].as_str().unwrap().contains(cause), "{event}");
     assert_eq!(complaints(daemon), before + 1, "once is enough: {}", daemon.log());
     // The directory says what is to be served; only what nobody could keep is lost.
     daemon.restart();
@@ -63,11 +67,22 @@ fn keeps_again(daemon: &mut Daemon, site: &Site) {
     daemon.manifest("site.yaml", &site.version("site", HOST, "4"));
     serves(daemon, "4");
     daemon.wait_log(PATIENCE, |line| line.contains("state is kept again"));
+    assert_eq!(told(daemon, "StateKept")["type"], "Normal");
     daemon.kill9();
     daemon.manifest("site.yaml", "kind: [");
     daemon.restart();
     daemon.wait_reason("site", "Programmed", "LastKnownGood", PATIENCE);
     serves(daemon, "4");
+}
+
+/// The one event of this reason.
+fn told(daemon: &Daemon, reason: &str) -> Value {
+    daemon.eventually(PATIENCE, || {
+        let said = run(&mut daemon.cli(&["events", "--for", "app/site", "-o", "json"]));
+        let events: Value = serde_json::from_str(&said).map_err(|error| format!("{error}: {said}"))?;
+        let found: Vec<_> = events["items"].as_array().into_iter().flatten().filter(|event| event["reason"] == reason).collect();
+        if let [event] = found[..] { Ok(event.clone()) } else { Err(said) }
+    })
 }
 
 fn serves(daemon: &Daemon, version: &str) {

@@ -79,8 +79,6 @@ spec:
   listeners:
   - {name: web, port: 80, protocol: HTTP}
   - {name: admin, address: 127.0.0.1, port: 8080, protocol: HTTP, hostname: \"*.example.org\"}
-  trustedProxies: [10.0.0.0/8]
-  limits: {requestHead: 16Ki}
 ";
 
 /// The objects of a text without errors.

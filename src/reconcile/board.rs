@@ -12,16 +12,17 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use super::changes::{Subject, tell};
+use super::changes::{Subject, tell, tell_kept};
 use super::desired::Stray;
 use super::entry::Entry;
 use super::events::{Events, Moment};
 use super::gateways::Gateways;
-use super::keep::{BATCH, Keeper, Records, with_source};
+use super::keep::{BATCH, Keeper, Records, Word, with_source};
 use super::origin::{self, Origin};
 use super::{fault, resource};
 use crate::api::v1::{App, AppResource, AppSpec, AppStatus, Conditions, Gateway, GatewaySpec, GatewayStatus, Resource};
 use crate::listen::Sockets;
+use crate::manifest::Kind;
 use crate::names::AppName;
 use crate::route::{CompiledApp, Listeners};
 use crate::snapshot::{Publisher, Snapshot};
@@ -78,7 +79,7 @@ impl Board {
         self.apps.changed.insert(name);
     }
 
-    /// Its routes have changed; conflicts of those that share a host may have, too. All of it or, if it panics, nothing.
+    /// Its routes have changed; conflicts of others may have, too. All of it or, if it panics, nothing.
     pub(super) fn route(&mut self, app: CompiledApp) {
         let name = app.name.clone();
         let mut listeners = self.listeners.clone();
@@ -93,6 +94,12 @@ impl Board {
         listeners.remove(&name);
         self.replace(&name, listeners);
         self.apps.changed.insert(name);
+    }
+
+    /// Says again what there is to say of every Gateway, and keeps again what could not be kept: as a look does for an App.
+    pub(super) fn note_again(&mut self, gateways: impl Iterator<Item = AppName>) {
+        self.gateways.changed.extend(gateways.chain(self.keeper.troubled(Kind::Gateway).cloned()));
+        self.apps.changed.extend(self.keeper.troubled(Kind::App).cloned());
     }
 
     /// The manifests that belong to no App, and those that belong to no Gateway.
@@ -163,9 +170,13 @@ impl Board {
 
     /// Waits until what was begun is kept, and says it; never ends if nothing was begun. Cancel-safe.
     pub(super) async fn kept(&mut self) {
-        self.keeper.kept().await;
+        let words = self.keeper.kept().await;
         let now = now();
         let at = Moment { now: &now, revision: self.publisher.next_revision() };
+        for Word { object, trouble } in words {
+            tell_kept(&mut self.events, object, trouble.as_deref(), at);
+            self.news = true;
+        }
         self.news |= self.gateways.say(&mut self.events, at);
         self.news |= self.apps.say(&mut self.events, at);
         self.publish_news();
@@ -200,7 +211,8 @@ impl Board {
         draft.unwrap_or_else(|fault| {
             let mut entry = entry.clone();
             entry.fail(fault, None);
-            resource::of_fault(&entry, before, now)
+            let served = entry.served.as_ref().map(|served| served.generation);
+            resource::of_fault(&entry.record, served, entry.claims, before, now)
         })
     }
 }

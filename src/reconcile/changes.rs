@@ -1,6 +1,7 @@
-//! Conditions before and after -> what is said about the change: a log line and an event.
+//! What changed about an object -> what is said about it: a log line and an event.
 //!
-//! In: an object and its conditions. Out: log lines, [`Events`]. Never: a word when nothing has changed.
+//! In: an object, its conditions before and after, how keeping it on disk went. Out: log lines, [`Events`]. Never: a word when nothing has
+//! changed.
 
 use super::events::{Events, Moment};
 use crate::api::v1::{Condition, ConditionStatus, ConditionType, EventType, ObjectReference, Reason};
@@ -49,6 +50,23 @@ pub(super) fn tell_removed(events: &mut Events, subject: Subject<'_>, at: Moment
     tracing::info!(app, gateway, file = %subject.file, "removed");
     let message = format!("{} does not hold it any more", subject.file);
     events.say(subject.reference(), EventType::Normal, Reason::Removed, &message, at);
+}
+
+/// The object can't be kept on disk, or another cause is why; none: it is kept again. It may be gone itself.
+pub(super) fn tell_kept(events: &mut Events, object: ObjectReference, trouble: Option<&str>, at: Moment<'_>) {
+    let subject = Subject { kind: &object.kind, name: &object.name, file: "" };
+    let (app, gateway) = (subject.only("App"), subject.only("Gateway"));
+    match trouble {
+        Some(trouble) => {
+            tracing::error!(app, gateway, "state can't be kept: {trouble}");
+            let message = format!("it is served, but a restart would not know of it: {trouble}");
+            events.say(object, EventType::Warning, Reason::StateNotKept, &message, at);
+        }
+        None => {
+            tracing::info!(app, gateway, "state is kept again");
+            events.say(object, EventType::Normal, Reason::StateKept, "it is kept on disk again", at);
+        }
+    }
 }
 
 fn say(events: &mut Events, subject: Subject<'_>, condition: &Condition, at: Moment<'_>) {

@@ -1,8 +1,8 @@
 //! One App over time: its identity, the newest valid generation, the served one, and what was last said about it.
 //!
-//! In: what each listing says, what each look finds. Out: jobs, routes, resources. Never: another App.
+//! In: what each listing says, what each look finds. Out: jobs, routes, claims. Never: another App.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use super::backoff::Backoff;
 use super::desired::Desired;
 #[cfg(test)]
 use super::fault;
+use super::fault::Fault;
 use super::parents::Parents;
 use super::refusal::Refusal;
 use super::step::{Claim, Decision, Found, Serving, Wanted, step};
@@ -21,7 +22,7 @@ use crate::resolve::ResolvedApp;
 use crate::route::CompiledApp;
 use crate::state::{Good, Record};
 
-/// One App.
+/// One App. Clones are cheap: they share its manifests and what was found.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
     /// Identifies it to the watcher.
@@ -33,7 +34,7 @@ pub(super) struct Entry {
     /// Set while the manifest is refused.
     refusal: Option<Refusal>,
     /// Set while a step of it fails.
-    fault: Option<Fault>,
+    fault: Option<Fault<App>>,
     /// What is served.
     pub(super) served: Option<Served>,
     /// What is said about it, without times.
@@ -51,14 +52,6 @@ struct Newest {
     resolved: Option<ResolvedApp>,
     /// Why no listener leads to it.
     attached: Result<(), String>,
-}
-
-/// A step that has panicked.
-#[derive(Debug, Clone)]
-struct Fault {
-    message: String,
-    /// What a listing said that could not be taken.
-    untaken: Option<Desired<App>>,
 }
 
 /// A generation that is served.
@@ -100,7 +93,7 @@ impl Job {
     /// Looks.
     pub(super) async fn run(self, runtimes: &crate::container::Runtimes) -> Seen {
         #[cfg(test)]
-        fault::trip("look", self.newest.as_ref().map(|(app, ..)| &**app));
+        fault::trip("look", self.newest.as_ref().map(|(app, ..)| &app.metadata));
         let newest = match self.newest {
             Some((app, base, before)) => Some(ResolvedApp::look(app, base, runtimes, before.as_ref()).await),
             None => None,
@@ -132,18 +125,28 @@ impl Entry {
     pub(super) fn restored(key: u64, record: Record<App>) -> Self {
         let served = record.good.as_ref().map(|good| Served {
             generation: good.generation,
-            resolved: ResolvedApp::unseen(Arc::new(good.object.clone()), good.base.clone()),
+            resolved: ResolvedApp::unseen(good.object.clone(), good.base.clone()),
             attached: true,
             compiled: false,
         });
         Self { served, ..Self::new(key, record) }
     }
 
+    /// Whether a listing says what it said before.
+    pub(super) fn has(&self, desired: &Desired<App>) -> bool {
+        let taken = match (&desired.object, &self.newest, &self.refusal) {
+            (Ok(app), Some(newest), _) => newest.is(app, &desired.base),
+            (Err(refusal), None, Some(before)) => refusal == before,
+            _ => false,
+        };
+        taken && self.untaken().is_none() && self.record.file == desired.file
+    }
+
     /// Takes what a listing says. Returns whether that is news.
     pub(super) fn want(&mut self, desired: Desired<App>) -> bool {
         self.record.file = desired.file;
         #[cfg(test)]
-        fault::trip("want", desired.object.as_deref().ok());
+        fault::trip("want", desired.object.as_ref().ok().map(|app| &app.metadata));
         let app = match desired.object {
             Err(refusal) => {
                 let news = self.refusal.as_ref() != Some(&refusal) || self.newest.is_some();
@@ -152,8 +155,7 @@ impl Entry {
             }
             Ok(app) => app,
         };
-        let unchanged = self.newest.as_ref().is_some_and(|newest| Arc::ptr_eq(&newest.app, &app) && newest.base == desired.base);
-        if unchanged {
+        if self.newest.as_ref().is_some_and(|newest| newest.is(&app, &desired.base)) {
             return false;
         }
         if let Err(refusal) = self.acceptable(&app, &desired.base, desired.line) {
@@ -161,7 +163,7 @@ impl Entry {
         }
         if self.record.spec() != Some(&app.spec) {
             self.record.generation += 1;
-            self.record.newer = Some(app.spec.clone());
+            self.record.newer = Some(Arc::new(app.spec.clone()));
         }
         // The served generation again, perhaps with other labels: its handles are good for it.
         let same =
@@ -175,7 +177,7 @@ impl Entry {
     }
 
     /// Valid means: the exact object that is served can be built.
-    fn acceptable(&self, app: &Arc<App>, base: &std::path::Path, line: u64) -> Result<(), Refusal> {
+    fn acceptable(&self, app: &Arc<App>, base: &Path, line: u64) -> Result<(), Refusal> {
         use crate::api::v1::Reason;
         let place = (self.record.file.as_str(), line);
         let unseen = ResolvedApp::unseen(app.clone(), base.to_path_buf());
@@ -188,6 +190,8 @@ impl Entry {
     /// Takes what it may attach to. Returns whether that changes anything for it.
     pub(super) fn attach(&mut self, parents: &Parents) -> bool {
         let mut changed = false;
+        #[cfg(test)]
+        fault::trip("attach", self.newest.as_ref().map(|newest| &newest.app.metadata));
         if let Some(newest) = &mut self.newest {
             let attached = parents.lead_to(&newest.app.spec);
             changed |= std::mem::replace(&mut newest.attached, attached.clone()) != attached;
@@ -212,7 +216,7 @@ impl Entry {
     /// Takes what was found. `None`: the manifest has changed since, and what was found is of no use.
     pub(super) fn see(&mut self, seen: Seen) -> Option<Decision> {
         let still_newest = match (&self.newest, &seen.newest) {
-            (Some(newest), Some(found)) => Arc::ptr_eq(&newest.app, &found.app) && newest.base == found.base,
+            (Some(newest), Some(found)) => newest.is(&found.app, &found.base),
             (None, None) => true,
             _ => false,
         };
@@ -229,7 +233,7 @@ impl Entry {
         let decision = self.decide();
         self.claims.clone_from(&decision.claims);
         #[cfg(test)]
-        fault::trip("see", self.newest.as_ref().map(|newest| &*newest.app));
+        fault::trip("see", self.newest.as_ref().map(|newest| &newest.app.metadata));
         Some(decision)
     }
 
@@ -283,7 +287,7 @@ impl Entry {
             served => *served = Some(Served { generation, resolved, attached, compiled: false }),
         }
         if let Some(newest) = &self.newest {
-            self.record.good = Some(Good { generation, base: newest.base.clone(), object: (*newest.app).clone() });
+            self.record.good = Some(Good { generation, base: newest.base.clone(), object: newest.app.clone() });
             self.record.newer = None;
         }
     }
@@ -344,6 +348,13 @@ impl Entry {
     /// Something happened: what is missing may appear any moment.
     pub(super) fn hurry(&mut self) {
         self.pause.reset();
+    }
+}
+
+impl Newest {
+    /// Whether it is this very object.
+    fn is(&self, app: &Arc<App>, base: &Path) -> bool {
+        Arc::ptr_eq(&self.app, app) && self.base == base
     }
 }
 

@@ -1,6 +1,6 @@
 //! A step that may panic -> what it returns, or what the panic said.
 //!
-//! In: a step of one App, or of one file. Out: its result, or a sentence. Never: a panic that ends the loop, or that is printed each time
+//! In: a step of one App, of one Gateway, or of one file. Out: its result, or a sentence. Never: a panic that ends the loop, or that is printed each time
 //! that the step is tried again. Panics of everybody else are printed as before.
 
 use std::any::Any;
@@ -10,6 +10,10 @@ use std::pin::pin;
 use std::sync::Once;
 use std::task::Poll;
 
+use super::desired::Desired;
+#[cfg(test)]
+use crate::api::v1::Metadata;
+
 /// Characters of a panic's message, at most.
 const MESSAGE: usize = 300;
 
@@ -18,6 +22,15 @@ thread_local! {
     static CONTAINED: Cell<bool> = const { Cell::new(false) };
     /// Where its panic was.
     static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// A step of an object that has panicked, until it works.
+#[derive(Debug, Clone)]
+pub(super) struct Fault<T> {
+    /// What is said of it.
+    pub(super) message: String,
+    /// What a listing said that could not be taken; none: it was another step.
+    pub(super) untaken: Option<Desired<T>>,
 }
 
 /// Runs a step; an error is the sentence to say if it panics.
@@ -67,14 +80,14 @@ fn sentence(panic: &(dyn Any + Send), place: Option<String>) -> String {
     format!("internal error: {text}{place}")
 }
 
-/// The annotation of an App that makes a step of this name panic.
+/// The annotation of an object that makes a step of this name panic.
 #[cfg(test)]
 pub(super) const TRIPWIRE: &str = "test/panic-in";
 
-/// Panics in the tests if the App asks for it.
+/// Panics in the tests if the object asks for it.
 #[cfg(test)]
-pub(super) fn trip(step: &str, app: Option<&crate::api::v1::App>) {
-    let wanted = app.and_then(|app| app.metadata.annotations.get(TRIPWIRE));
+pub(super) fn trip(step: &str, object: Option<&Metadata>) {
+    let wanted = object.and_then(|metadata| metadata.annotations.get(TRIPWIRE));
     assert!(wanted.is_none_or(|wanted| wanted != step), "tripped in {step}");
 }
 

@@ -1,15 +1,18 @@
 //! Records -> on disk, in the background, one batch at a time.
 //!
-//! In: records of objects that have changed. Out: records on disk, and a word if they can't be. Never: a wait of the loop for the disk; two writers.
+//! In: records of objects that have changed. Out: records on disk, and which can't be, or can again. Never: a wait of the loop for the
+//! disk; two writers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::task::JoinHandle;
 
-use crate::api::v1::{App, Gateway};
+use super::fault;
+use crate::api::v1::{App, Gateway, ObjectReference};
+use crate::manifest::Kind;
 use crate::names::AppName;
-use crate::state::{Error, Kept, Record, Store};
+use crate::state::{Kept, Record, Store};
 
 /// Records that are kept before the next word is said of them.
 pub(super) const BATCH: usize = 64;
@@ -24,11 +27,17 @@ pub(super) struct Keeper {
     troubles: BTreeMap<Named, String>,
 }
 
-/// A kind, as the directory of its records, and a name.
-type Named = (&'static str, AppName);
+type Named = (Kind, AppName);
 
-/// A failing disk costs the memory of a later start, never what is served now.
-type Outcome = (Named, Result<(), Error>);
+/// A failing disk costs the memory of a later start, never what is served now. An error is a sentence.
+type Outcome = (Named, Result<(), String>);
+
+/// An object that can't be kept any more, or for another reason than before; without a reason: that is kept again.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Word {
+    pub(super) object: ObjectReference,
+    pub(super) trouble: Option<String>,
+}
 
 /// Records to be kept; none: the object is gone.
 pub(super) type Records<T> = Vec<(Option<Record<T>>, AppName)>;
@@ -46,54 +55,90 @@ impl Keeper {
     /// Begins to keep records; those of objects that are gone are forgotten. Call it when it [is idle](Self::is_idle).
     pub(super) fn keep(&mut self, apps: Records<App>, gateways: Records<Gateway>) {
         let store = self.store.clone();
-        let keep_all = move || keep_all(&store, gateways).chain(keep_all(&store, apps)).collect();
+        let keep_all = move || keep_all(Kind::Gateway, &store, gateways).chain(keep_all(Kind::App, &store, apps)).collect();
         self.keeping = Some(tokio::task::spawn_blocking(keep_all));
     }
 
-    /// Waits until what was begun is kept; never ends if nothing was begun. Cancel-safe.
-    pub(super) async fn kept(&mut self) {
+    /// Objects of a kind whose records can't be kept.
+    pub(super) fn troubled(&self, kind: Kind) -> impl Iterator<Item = &AppName> {
+        self.troubles.keys().filter(move |(of, _)| *of == kind).map(|(_, name)| name)
+    }
+
+    /// Waits until what was begun is kept, and returns what is new about that; never ends if nothing was begun. Cancel-safe.
+    pub(super) async fn kept(&mut self) -> Vec<Word> {
         let Some(keeping) = &mut self.keeping else { return std::future::pending().await };
         let kept = keeping.await;
         self.keeping = None;
         match kept {
-            Ok(kept) => kept.into_iter().for_each(|(named, result)| self.note(named, result)),
-            Err(error) => tracing::error!("state can't be kept: {error}"),
+            Ok(kept) => kept.into_iter().filter_map(|(named, result)| self.note(named, result)).collect(),
+            // A panic is contained, so that only the runtime's end comes here.
+            Err(error) => {
+                tracing::error!("state can't be kept: {error}");
+                Vec::new()
+            }
         }
     }
 
-    /// Says that a record can't be kept, once, and that it can again.
-    fn note(&mut self, named: Named, result: Result<(), Error>) {
-        let of = |kind: &str| (named.0 == kind).then(|| named.1.to_string());
-        let (app, gateway) = (of(App::DIRECTORY), of(Gateway::DIRECTORY));
-        match result {
-            Err(error) => {
-                let trouble = with_source(&error);
-                if self.troubles.get(&named) != Some(&trouble) {
-                    tracing::error!(app, gateway, "state can't be kept: {trouble}");
-                    self.troubles.insert(named, trouble);
-                }
-            }
-            Ok(()) if self.troubles.remove(&named).is_some() => tracing::info!(app, gateway, "state is kept again"),
-            Ok(()) => {}
-        }
+    /// What is new about that. A failure that goes on is not.
+    fn note(&mut self, named: Named, result: Result<(), String>) -> Option<Word> {
+        let object = ObjectReference { kind: named.0.to_string(), name: named.1.to_string() };
+        let trouble = result.err();
+        let before = match &trouble {
+            Some(trouble) => self.troubles.insert(named, trouble.clone()),
+            None => self.troubles.remove(&named),
+        };
+        (before != trouble).then_some(Word { object, trouble })
     }
 }
 
-fn keep_all<T: Kept>(store: &Store, records: Records<T>) -> impl Iterator<Item = Outcome> {
-    records.into_iter().map(|(record, name)| {
+fn keep_all<T: Kept>(kind: Kind, store: &Store, records: Records<T>) -> impl Iterator<Item = Outcome> {
+    records.into_iter().map(move |(record, name)| {
         let outcome = keep(store, record, &name);
-        ((T::DIRECTORY, name), outcome)
+        ((kind, name), outcome)
     })
 }
 
-fn keep<T: Kept>(store: &Store, record: Option<Record<T>>, name: &AppName) -> Result<(), Error> {
-    match record {
+/// A panic of the store is one record's matter.
+fn keep<T: Kept>(store: &Store, record: Option<Record<T>>, name: &AppName) -> Result<(), String> {
+    let kept = fault::contain(|| match record {
         Some(record) => store.save(&record),
         None => store.remove::<T>(name),
-    }
+    })?;
+    kept.map_err(|error| with_source(&error))
 }
 
 /// An error and its cause.
 pub(super) fn with_source(error: &dyn std::error::Error) -> String {
     error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reconcile::first_record;
+
+    #[tokio::test]
+    async fn what_cannot_be_kept_is_told_once_and_once_when_it_is_kept_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = dir.path().join("state");
+        std::fs::write(&state, "in the way").unwrap();
+        let mut keeper = Keeper::new(Store::open(&state));
+        let names = ["a", "web"].map(|name| name.parse::<AppName>().unwrap());
+        let [app, gateway] =
+            ["App", "Gateway"].map(|kind| move |name: &AppName| ObjectReference { kind: kind.to_owned(), name: name.to_string() });
+        let objects = [gateway(&names[1]), app(&names[0])];
+        for (clear, told) in [(false, true), (false, false), (true, true), (true, false)] {
+            if clear && state.is_file() {
+                std::fs::remove_file(&state).unwrap();
+            }
+            keeper.keep(
+                vec![(Some(first_record(&names[0], "a.yaml")), names[0].clone())],
+                vec![(Some(first_record(&names[1], "web.yaml")), names[1].clone())],
+            );
+            let words = keeper.kept().await;
+            assert_eq!(words.iter().map(|word| word.object.clone()).collect::<Vec<_>>(), if told { &objects[..] } else { &[] });
+            assert!(words.iter().all(|word| word.trouble.is_none() == clear), "{words:?}");
+            assert_eq!(keeper.troubled(Kind::Gateway).collect::<Vec<_>>(), if clear { vec![] } else { vec![&names[1]] });
+        }
+    }
 }

@@ -5,7 +5,7 @@
 //!
 //! The path of a manifest: `intake` reads a listing, `desired` gives each App its part, `entry` takes it; `agenda` has it looked at,
 //! `step` decides, `board` publishes, `changes` says what is new. `gateways` open and close listeners; `parents` says which of them lead
-//! to an App. A panic in any of it is kept to its App or file by `fault`.
+//! to an App. A panic in any of it is kept to its App, Gateway or file by `fault`.
 
 mod agenda;
 mod backoff;
@@ -177,7 +177,8 @@ impl Reconciler {
             let parents = self.gateways.parents();
             self.board.listen(parents.fronts.clone(), self.gateways.sockets().clone());
             for (name, entry) in &mut self.entries {
-                if entry.attach(parents) {
+                // If that panics, the look that follows does it again, and says it.
+                if fault::contain(|| entry.attach(parents)).unwrap_or(true) {
                     entry.hurry();
                     self.agenda.soon(name.clone());
                 }
@@ -218,6 +219,7 @@ impl Reconciler {
     }
 
     fn look_at_all(&mut self) {
+        self.board.note_again(self.gateways.names());
         for name in self.entries.keys() {
             self.agenda.soon(name.clone());
         }
@@ -225,12 +227,11 @@ impl Reconciler {
 
     /// Takes what a listing says of an App.
     fn want(&mut self, name: &AppName, desired: Desired<App>) {
-        let Some(entry) = self.entries.get_mut(name) else { return };
+        let Some(entry) = self.entries.get_mut(name).filter(|entry| !entry.has(&desired)) else { return };
         let before = entry.clone();
         match fault::contain(|| entry.want(desired.clone())) {
             Ok(news) => {
                 if news | entry.taken() {
-                    entry.attach(self.gateways.parents());
                     entry.hurry();
                     self.timing.noticed(name);
                     self.agenda.soon(name.clone());
@@ -252,8 +253,12 @@ impl Reconciler {
             return self.want(name, desired);
         }
         let before = entry.clone();
-        let (board, watcher, starts) = (&mut self.board, &mut self.watcher, &mut self.starts);
-        match seen.and_then(|seen| fault::contain(|| serve(entry, seen, board, watcher, starts))) {
+        let (board, watcher, starts, parents) = (&mut self.board, &mut self.watcher, &mut self.starts, self.gateways.parents());
+        let mut step = |seen| {
+            entry.attach(parents);
+            serve(entry, seen, board, watcher, starts)
+        };
+        match seen.and_then(|seen| fault::contain(|| step(seen))) {
             Ok(None) => self.agenda.soon(name.clone()),
             Ok(Some((decision, changed))) => {
                 self.timing.decided(name, changed);

@@ -25,8 +25,8 @@ pub(super) trait OfManifest: Conditions {
     /// Where the manifest is.
     fn file(&self) -> &str;
 
-    /// That of a manifest that belongs to no object.
-    fn of_stray(file: String, conditions: Vec<Condition>, errors: Vec<Diagnostic>) -> Self;
+    /// That of a manifest of which no more is known.
+    fn of_manifest(file: String, served: Option<u64>, conditions: Vec<Condition>, errors: Vec<Diagnostic>) -> Self;
 }
 
 impl OfManifest for AppStatus {
@@ -36,8 +36,8 @@ impl OfManifest for AppStatus {
         &self.file
     }
 
-    fn of_stray(file: String, conditions: Vec<Condition>, errors: Vec<Diagnostic>) -> Self {
-        Self { file, conditions, errors, ..Self::default() }
+    fn of_manifest(file: String, served_generation: Option<u64>, conditions: Vec<Condition>, errors: Vec<Diagnostic>) -> Self {
+        Self { file, served_generation, conditions, errors, ..Self::default() }
     }
 }
 
@@ -48,8 +48,8 @@ impl OfManifest for GatewayStatus {
         &self.file
     }
 
-    fn of_stray(file: String, conditions: Vec<Condition>, errors: Vec<Diagnostic>) -> Self {
-        Self { file, conditions, errors, ..Self::default() }
+    fn of_manifest(file: String, served_generation: Option<u64>, conditions: Vec<Condition>, errors: Vec<Diagnostic>) -> Self {
+        Self { file, served_generation, conditions, errors, ..Self::default() }
     }
 }
 
@@ -64,7 +64,7 @@ pub(super) fn of_entry(
     let record = &entry.record;
     let app = entry.shown();
     #[cfg(test)]
-    super::fault::trip("describe", app);
+    super::fault::trip("describe", app.map(|app| &app.metadata));
     let mut claims = entry.claims.clone();
     if let Some((rule, winner)) = conflicts.first() {
         let more = if conflicts.len() > 1 { format!(" (and {} more)", conflicts.len() - 1) } else { String::new() };
@@ -90,18 +90,21 @@ pub(super) fn of_entry(
     }
 }
 
-/// The resource of an App that can't be described, with what [`Entry::fail`] says of that.
-pub(super) fn of_fault(entry: &Entry, before: Option<&AppResource>, now: &str) -> AppResource {
-    let record = &entry.record;
-    let since = before.map(|before| transitions(&before.status.conditions)).unwrap_or_default();
-    let conditions = conditions(entry.claims.clone(), record.generation, &since, now);
-    let served_generation = entry.served.as_ref().map(|served| served.generation);
-    let status = AppStatus { file: record.file.clone(), served_generation, conditions, ..AppStatus::default() };
+/// The resource of an object that can't be described, with the claims that say so. `served`: the generation that is served.
+pub(super) fn of_fault<T: Kept, Spec: Clone, Status: OfManifest + Clone>(
+    record: &Record<T>,
+    served: Option<u64>,
+    claims: Vec<Claim>,
+    before: Option<&Resource<Spec, Status>>,
+    now: &str,
+) -> Resource<Spec, Status> {
+    let conditions = conditions(claims, record.generation, &since(before, record), now);
+    let status = Status::of_manifest(record.file.clone(), served, conditions, Vec::new());
     match before {
-        Some(before) => AppResource { status, ..before.clone() },
-        None => AppResource {
+        Some(before) => Resource { status, ..before.clone() },
+        None => Resource {
             api_version: API_VERSION.to_owned(),
-            kind: Kind::App.to_string(),
+            kind: Status::KIND.to_string(),
             metadata: identity(record, None),
             spec: None,
             status,
@@ -118,6 +121,8 @@ pub(super) fn of_gateway(
 ) -> GatewayResource {
     let record = &entry.record;
     let gateway = entry.shown();
+    #[cfg(test)]
+    super::fault::trip("describe", gateway.map(|gateway| &gateway.metadata));
     let known = |name: &str| before?.status.listeners.iter().find(|listener| listener.name == name);
     let listener = |listener: &gateways::Listener| {
         let name = listener.front.name.as_ref().map(|(_, name)| name.to_string()).unwrap_or_default();
@@ -172,7 +177,7 @@ pub(super) fn of_stray<Spec, Status: OfManifest>(
         kind: Status::KIND.to_string(),
         metadata: ResourceMetadata { name: stray.name.clone(), ..ResourceMetadata::default() },
         spec: None,
-        status: Status::of_stray(stray.file.clone(), conditions(claims, 0, &since, now), refusal.errors.clone()),
+        status: Status::of_manifest(stray.file.clone(), None, conditions(claims, 0, &since, now), refusal.errors.clone()),
     }
 }
 

@@ -3,7 +3,7 @@
 //! In: listeners as Gateways give them, Apps as they are compiled. Out: the rule. Never: a fall-through from a listener to a less specific
 //! one (Gateway API, "Listener isolation").
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -121,13 +121,10 @@ impl Listeners {
         conflicts
     }
 
-    /// The Apps that share a host with this one on some listener: their conflicts may change when it does.
+    /// The Apps that lose a match to this one on some listener: before a change of it and after, these are the others whose conflicts change.
     #[must_use]
-    pub fn neighbours(&self, name: &AppName) -> Vec<AppName> {
-        let mut names: Vec<_> = self.all().flat_map(|listener| listener.table.neighbours(name)).collect();
-        names.sort_unstable();
-        names.dedup();
-        names
+    pub fn losers(&self, name: &AppName) -> BTreeSet<AppName> {
+        self.all().flat_map(|listener| listener.table.losers(name)).collect()
     }
 
     fn all(&self) -> impl Iterator<Item = &Listener> {
@@ -279,5 +276,6 @@ mod tests {
         assert_eq!(fronts.each_ref().map(|front| listeners.attached(front)), [1, 1]);
         listeners.insert(&app("young", 2, &[], &["/"]));
         assert_eq!(listeners.conflicts(&young), [(0, "old".parse().unwrap())]);
+        assert_eq!(listeners.losers(&"old".parse().unwrap()), BTreeSet::from([young]));
     }
 }

@@ -3,7 +3,7 @@
 //! In: Apps, in any order. Out: the most specific rule, in O(length of the path). Never: a fall-through from a host that is known to a
 //! less specific one.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::matcher::Rank;
@@ -159,17 +159,13 @@ impl Table {
             .collect()
     }
 
-    /// The Apps that share a host with this one, other than itself: their conflicts may change when it does.
+    /// The Apps that lose a match to this one: before a change of it and after, these are the others whose conflicts change.
     #[must_use]
-    pub fn neighbours(&self, name: &AppName) -> Vec<AppName> {
-        let Some(app) = self.apps.get(name) else { return Vec::new() };
+    pub fn losers(&self, name: &AppName) -> BTreeSet<AppName> {
+        let Some(app) = self.apps.get(name) else { return BTreeSet::new() };
         let hosts = Self::hosts_of(app);
-        let mut names: Vec<_> =
-            hosts.iter().filter_map(|host| self.slot(host.as_ref())).flat_map(|host| host.apps.keys()).cloned().collect();
-        names.sort_unstable();
-        names.dedup();
-        names.retain(|other| other != name);
-        names
+        let conflicts = hosts.iter().filter_map(|host| self.slot(host.as_ref())).flat_map(|host| &host.conflicts);
+        conflicts.filter(|(.., winner)| winner == name).map(|(loser, ..)| loser.clone()).collect()
     }
 
     fn hosts_of(app: &CompiledApp) -> Vec<Option<HostPattern>> {
@@ -341,11 +337,14 @@ mod tests {
         let mut table = Table::default();
         table.insert(app("young", 2, &["h"], &["/same", "/own"]));
         table.insert(app("old", 1, &["h"], &["/same"]));
+        table.insert(app("beside", 3, &["h"], &["/beside"]));
         assert_eq!(find(&table, "h", "/same").unwrap(), "old /same");
         assert_eq!(find(&table, "h", "/own").unwrap(), "young /own");
         assert_eq!(table.conflicts(&"young".parse().unwrap()), vec![(0, "old".parse().unwrap())]);
         assert!(table.conflicts(&"old".parse().unwrap()).is_empty());
-        assert_eq!(table.neighbours(&"old".parse().unwrap()), vec!["young".parse().unwrap()]);
+        let losers = |name: &str| table.losers(&name.parse().unwrap());
+        assert_eq!(losers("old"), BTreeSet::from(["young".parse().unwrap()]), "not who only shares the host");
+        assert!(losers("young").is_empty() && losers("beside").is_empty());
         table.remove(&"old".parse().unwrap());
         assert_eq!(find(&table, "h", "/same").unwrap(), "young /same");
     }

@@ -7,6 +7,7 @@
 
 mod atomic;
 mod file;
+mod shared;
 mod uid;
 
 use std::collections::{BTreeMap, HashMap};
@@ -14,7 +15,7 @@ use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -56,7 +57,7 @@ impl Kept for Gateway {
     }
 }
 
-/// What is remembered of an object.
+/// What is remembered of an object. Clones share what was written in its manifests.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, bound = "")]
 pub struct Record<T: Kept> {
@@ -71,8 +72,8 @@ pub struct Record<T: Kept> {
     /// Of the newest valid manifest; rises when its defaulted spec changes.
     pub generation: u64,
     /// The spec of `generation`, while that is not the one of `good`: it is what the next change is compared with.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub newer: Option<T::Spec>,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "shared::option")]
+    pub newer: Option<Arc<T::Spec>>,
     /// What was served last; none if nothing ever was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub good: Option<Good<T>>,
@@ -104,15 +105,15 @@ pub struct Good<T: Kept> {
     pub base: PathBuf,
     /// The manifest, defaults filled in.
     // The first version wrote Apps only, under this name.
-    #[serde(alias = "app")]
-    pub object: T,
+    #[serde(alias = "app", with = "shared")]
+    pub object: Arc<T>,
 }
 
 impl<T: Kept> Record<T> {
     /// The spec of the newest valid manifest, which may not be served yet.
     #[must_use]
     pub fn spec(&self) -> Option<&T::Spec> {
-        self.newer.as_ref().or(self.good.as_ref().map(|good| good.object.spec()))
+        self.newer.as_deref().or(self.good.as_ref().map(|good| good.object.spec()))
     }
 }
 

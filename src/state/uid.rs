@@ -1,4 +1,4 @@
-//! Nothing -> an identifier that no other App has.
+//! Nothing -> an identifier that no other object has.
 //!
 //! In: the kernel's random numbers. Out: a UUID as text. Never: the same twice, also where `/proc` is not mounted.
 

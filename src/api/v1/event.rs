@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Reason;
 
-/// Something that happened to an object: a condition that changed.
+/// Something that happened to an object: a condition that changed, its end, or that it can't be kept on disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Event {

@@ -111,6 +111,10 @@ pub enum Reason {
     DirectoryEmpty,
     /// Of an event: its manifest is gone, and so is it.
     Removed,
+    /// Of an event: what is served can't be kept on disk, so that a restart would not know of it.
+    StateNotKept,
+    /// Of an event: what could not be kept on disk is kept now.
+    StateKept,
     /// A fault of lxcproxy itself; what was served is served on.
     InternalError,
 }

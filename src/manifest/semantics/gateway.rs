@@ -1,9 +1,9 @@
-//! `spec` of a Gateway: listeners that can be told apart.
+//! `spec` of a Gateway: listeners that can be told apart, and what this version can't do yet.
 //!
 //! In: the tree of `spec`. Out: entries of a [`Report`]. Never: a look at whether a port is free.
 
 use super::{texts, unique};
-use crate::manifest::node::Cursor;
+use crate::manifest::node::{Cursor, Data};
 use crate::manifest::report::Report;
 
 pub(super) fn check(spec: &Cursor<'_>, report: &mut Report<'_>) {
@@ -18,6 +18,13 @@ pub(super) fn check(spec: &Cursor<'_>, report: &mut Report<'_>) {
         if let Some(tls) = listener.get("tls") {
             report.unsupported(&tls, Some("leave it out".to_owned()));
         }
+    }
+    // An empty list trusts nobody, as this version does.
+    if let Some(networks) = spec.get("trustedProxies").filter(|list| !matches!(&list.node.data, Data::List(items) if items.is_empty())) {
+        report.unsupported(&networks, Some("leave it out; nobody's `X-Forwarded-*` fields are believed".to_owned()));
+    }
+    if let Some(limits) = spec.get("limits") {
+        report.unsupported(&limits, Some("leave it out; a request head has at most 32Ki".to_owned()));
     }
 }
 

@@ -6,7 +6,7 @@ use super::Board;
 use crate::api::v1::GatewayResource;
 use crate::listen::Sockets;
 use crate::names::AppName;
-use crate::reconcile::{gateways, resource};
+use crate::reconcile::{fault, gateways, resource};
 use crate::route::{Front, Listeners};
 
 impl Board {
@@ -35,22 +35,29 @@ impl Board {
         open.map(Front::to_string).collect()
     }
 
-    /// Takes the routes in which one App is another. Those that share a host with it, and Gateways whose listeners lead to it from now
-    /// on, or no longer, have something new to say.
+    /// Takes the routes in which one App is another. Those that lost a match to it or do now, and Gateways whose listeners lead to it from
+    /// now on, or no longer, have something new to say.
     pub(super) fn replace(&mut self, app: &AppName, listeners: Listeners) {
         let leading = |listeners: &Listeners| listeners.leading_to(app).cloned().collect::<BTreeSet<_>>();
         let (before, after) = (leading(&self.listeners), leading(&listeners));
-        self.apps.changed.extend(self.listeners.neighbours(app));
-        self.apps.changed.extend(listeners.neighbours(app));
+        self.apps.changed.extend(self.listeners.losers(app));
+        self.apps.changed.extend(listeners.losers(app));
         self.gateways.changed.extend(before.symmetric_difference(&after).filter_map(gateway));
         self.listeners = listeners;
         self.news = true;
     }
 
-    /// What there is to say of a Gateway.
+    /// What there is to say of a Gateway. A panic in that becomes what is said.
     pub(super) fn draft_gateway(&self, entry: &gateways::Entry, now: &str) -> GatewayResource {
         let before = self.gateways.shown(&entry.record.name, &entry.record.uid);
-        resource::of_gateway(entry, |front| self.listeners.attached(front), before, now)
+        // Nothing is changed that could be left half-changed.
+        let draft = fault::contain(|| resource::of_gateway(entry, |front| self.listeners.attached(front), before, now));
+        draft.unwrap_or_else(|fault| {
+            let mut entry = entry.clone();
+            entry.fail(fault, None);
+            let served = entry.served.as_ref().map(|served| served.generation);
+            resource::of_fault(&entry.record, served, entry.claims, before, now)
+        })
     }
 }
 

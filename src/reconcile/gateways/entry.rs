@@ -15,6 +15,9 @@ use crate::api::v1::{Diagnostic, Gateway, Reason};
 use crate::names::{AppName, HostPattern};
 use crate::reconcile::backoff::Backoff;
 use crate::reconcile::desired::Desired;
+#[cfg(test)]
+use crate::reconcile::fault;
+use crate::reconcile::fault::Fault;
 use crate::reconcile::refusal::Refusal;
 use crate::reconcile::step::{Claim, Decision, Found, Serve, Serving, Wanted, step};
 use crate::resolve::{Missing, Reference};
@@ -24,8 +27,8 @@ use crate::state::{Good, Record};
 /// Who has an address for a host.
 pub(super) type Taken = BTreeMap<(SocketAddr, Option<HostPattern>), Front>;
 
-/// One Gateway.
-#[derive(Debug)]
+/// One Gateway. Clones are cheap: they share its manifests.
+#[derive(Debug, Clone)]
 pub(in crate::reconcile) struct Entry {
     /// What is kept on disk.
     pub(in crate::reconcile) record: Record<Gateway>,
@@ -33,6 +36,8 @@ pub(in crate::reconcile) struct Entry {
     newest: Option<(Arc<Gateway>, PathBuf)>,
     /// Set while the manifest is refused.
     refusal: Option<Refusal>,
+    /// Set while a step of it fails: only what is served is looked at then.
+    fault: Option<Fault<Gateway>>,
     /// What is served.
     pub(in crate::reconcile) served: Option<Served>,
     /// What is said about it, without times.
@@ -65,6 +70,7 @@ impl Entry {
             record,
             newest: None,
             refusal: None,
+            fault: None,
             served: None,
             claims: Vec::new(),
             failed: BTreeMap::new(),
@@ -76,7 +82,7 @@ impl Entry {
     /// A Gateway of an earlier run: its last good generation is what is served until its manifest has been read.
     pub(super) fn restored(record: Record<Gateway>) -> Self {
         let good = record.good.as_ref();
-        let served = good.map(|good| Served { generation: good.generation, listeners: Vec::new(), gateway: Arc::new(good.object.clone()) });
+        let served = good.map(|good| Served { generation: good.generation, listeners: Vec::new(), gateway: good.object.clone() });
         Self { served, ..Self::new(record) }
     }
 
@@ -84,10 +90,13 @@ impl Entry {
     pub(super) fn want(&mut self, desired: Desired<Gateway>, ports: &Ports) -> bool {
         let moved = self.record.file != desired.file;
         self.record.file = desired.file;
+        #[cfg(test)]
+        fault::trip("want", desired.object.as_ref().ok().map(|gateway| &gateway.metadata));
         let gateway = match desired.object.and_then(|gateway| self.acceptable(gateway, desired.line, ports)) {
             Err(refusal) => {
                 let news = self.refusal.as_ref() != Some(&refusal) || self.newest.is_some();
                 (self.newest, self.refusal) = (None, Some(refusal));
+                self.fault.take_if(|_| news);
                 return news || moved;
             }
             Ok(gateway) => gateway,
@@ -97,9 +106,9 @@ impl Entry {
         }
         if self.record.spec() != Some(&gateway.spec) {
             self.record.generation += 1;
-            self.record.newer = Some(gateway.spec.clone());
+            self.record.newer = Some(Arc::new(gateway.spec.clone()));
         }
-        (self.newest, self.refusal) = (Some((gateway, desired.base)), None);
+        (self.newest, self.refusal, self.fault) = (Some((gateway, desired.base)), None, None);
         self.hurry();
         true
     }
@@ -115,31 +124,70 @@ impl Entry {
         }
     }
 
-    /// When a port that could not be listened on is tried again.
+    /// A step has panicked, and all that it changed is put back: only this is said of it. `untaken`: what could not be taken. Returns
+    /// whether that is news.
+    pub(in crate::reconcile) fn fail(&mut self, message: String, untaken: Option<Desired<Gateway>>) -> bool {
+        let news = self.fault.as_ref().is_none_or(|fault| fault.message != message);
+        self.fault = Some(Fault { message, untaken });
+        self.claims = self.decide(None, self.served.as_ref().map(|served| &served.listeners[..])).claims;
+        // The look that follows says when.
+        self.due = None;
+        news
+    }
+
+    /// What could not be taken, if it is time to try that again.
+    pub(super) fn untaken(&self, now: Instant) -> Option<Desired<Gateway>> {
+        self.fault.as_ref().filter(|_| self.is_due(now))?.untaken.clone()
+    }
+
+    /// What a listing says could be taken. Returns whether it could not before.
+    pub(super) fn taken(&mut self) -> bool {
+        self.fault.take_if(|fault| fault.untaken.is_some()).is_some()
+    }
+
+    /// When something is tried again: a step that has failed, or a port that could not be listened on.
     pub(super) fn due(&self) -> Option<Instant> {
         self.due
     }
 
     /// Binds what is wanted, decides, opens what is served, and takes it. Returns whether something about it has changed.
     pub(super) fn look(&mut self, now: Instant, ports: &mut Ports, taken: &mut Taken) -> bool {
-        if self.due.is_some_and(|due| due <= now) {
+        if self.is_due(now) {
             self.failed.clear();
             self.due = None;
+            self.fault.take_if(|fault| fault.untaken.is_none());
         }
         let before = (self.served.clone(), std::mem::take(&mut self.claims));
         // Ends: each turn but the last adds an address that is not tried again here.
         while let Err((address, why)) = self.decide_and_open(ports, taken) {
             self.failed.insert(address, why);
         }
-        for listener in self.listeners().iter().filter(|listener| listener.is_accepted()) {
-            taken.insert(claim(&listener.front), listener.front.clone());
-        }
-        if self.failed.is_empty() {
+        self.take(taken);
+        if self.failed.is_empty() && self.fault.is_none() {
             self.hurry();
         } else if self.due.is_none() {
             self.due = Some(now + self.backoff.wait());
         }
         before.0 != self.served || before.1 != self.claims
+    }
+
+    /// What is served stays as it is, without a look, as far as nobody older has it now.
+    pub(super) fn stay(&mut self, now: Instant, taken: &mut Taken) {
+        if let Some(served) = &mut self.served {
+            served.listeners.retain(|listener| !taken.contains_key(&claim(&listener.front)));
+        }
+        self.take(taken);
+        self.due = Some(now + self.backoff.wait());
+    }
+
+    fn take(&self, taken: &mut Taken) {
+        for listener in self.listeners().iter().filter(|listener| listener.is_accepted()) {
+            taken.insert(claim(&listener.front), listener.front.clone());
+        }
+    }
+
+    fn is_due(&self, now: Instant) -> bool {
+        self.due.is_some_and(|due| due <= now)
     }
 
     /// Serves what the step says.
@@ -148,7 +196,7 @@ impl Entry {
     /// The address that could be bound but not opened, and why.
     fn decide_and_open(&mut self, ports: &mut Ports, taken: &Taken) -> Result<(), (SocketAddr, String)> {
         let mut look = |gateway: &Gateway| look(&self.record.name, gateway, ports, taken, &mut self.failed);
-        let newest = self.newest.as_ref().map(|(gateway, _)| look(gateway));
+        let newest = self.newest.as_ref().filter(|_| self.fault.is_none()).map(|(gateway, _)| look(gateway));
         let older = self.served.as_ref().filter(|served| newest.is_none() || served.generation != self.record.generation);
         let older = older.map(|served| look(&served.gateway));
         let decision = self.decide(newest.as_deref(), older.as_deref());
@@ -171,7 +219,8 @@ impl Entry {
         let [newest_found, older_found] = [(newest, &newest_missing), (older, &older_missing)]
             .map(|(listeners, missing)| Found { missing, references: listeners.map_or(0, <[_]>::len) });
         let serving = self.served.as_ref().map(|served| Serving { generation: served.generation, found: older_found, attached: true });
-        let refused = self.refusal.as_ref().map(|refusal| (refusal.reason, refusal.message()));
+        let fault = self.fault.as_ref().map(|fault| (Reason::InternalError, fault.message.clone()));
+        let refused = fault.or_else(|| self.refusal.as_ref().map(|refusal| (refusal.reason, refusal.message())));
         let wanted = match (newest, &refused) {
             (Some(_), _) => Wanted::Valid { generation: self.record.generation, found: newest_found },
             (None, Some((reason, message))) => Wanted::Invalid { reason: *reason, message },
@@ -187,7 +236,7 @@ impl Entry {
         let same = self.served.as_ref().is_some_and(|served| served.generation == generation && Arc::ptr_eq(&served.gateway, gateway));
         if !same {
             self.served = Some(Served { generation, listeners: Vec::new(), gateway: gateway.clone() });
-            self.record.good = Some(Good { generation, base: base.clone(), object: (**gateway).clone() });
+            self.record.good = Some(Good { generation, base: base.clone(), object: gateway.clone() });
             self.record.newer = None;
         }
     }
@@ -224,6 +273,8 @@ impl Listener {
 
 /// Binds the listeners of a generation.
 fn look(name: &AppName, gateway: &Gateway, ports: &mut Ports, taken: &Taken, failed: &mut BTreeMap<SocketAddr, String>) -> Vec<Listener> {
+    #[cfg(test)]
+    fault::trip("look", Some(&gateway.metadata));
     let mut own = Taken::new();
     let mut found = Vec::new();
     for listener in &gateway.spec.listeners {

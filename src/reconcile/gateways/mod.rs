@@ -4,7 +4,8 @@
 //! have something new to say. Never: an App; a wait: binding a port is done at once.
 //!
 //! One look decides on all Gateways, the oldest first: who is older keeps an address and host. `entry` is one Gateway, `ports` holds what
-//! is bound, `command_line` is the listener that is there while no Gateway has one.
+//! is bound, `command_line` is the listener that is there while no Gateway has one. A panic in a step of a Gateway is that Gateway's matter:
+//! what it serves stays, and it is tried again.
 
 mod command_line;
 mod entry;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::desired::Desired;
+use super::fault;
 use super::parents::Parents;
 use crate::api::v1::Gateway;
 use crate::listen::Sockets;
@@ -81,6 +83,11 @@ impl Gateways {
         self.entries.get(name)
     }
 
+    /// All of them.
+    pub(super) fn names(&self) -> impl Iterator<Item = AppName> {
+        self.entries.keys().cloned()
+    }
+
     /// The file that each came from last.
     pub(super) fn owners(&self) -> BTreeMap<AppName, String> {
         self.entries.iter().map(|(name, entry)| (name.clone(), entry.record.file.clone())).collect()
@@ -111,14 +118,14 @@ impl Gateways {
         }
         for (name, desired) in objects {
             let entry = self.entries.entry(name.clone()).or_insert_with(|| Entry::new(first(&name, &desired.file)));
-            if entry.want(desired, &self.ports) {
+            if want(entry, desired, &self.ports) {
                 self.changed.insert(name);
                 self.news = true;
             }
         }
     }
 
-    /// When something that could not be listened on is tried again.
+    /// When something that failed is tried again.
     pub(super) fn next_due(&self) -> Option<Instant> {
         self.entries.values().filter_map(Entry::due).chain(self.command_line.due()).min()
     }
@@ -144,7 +151,7 @@ impl Gateways {
         let mut taken = Taken::new();
         let (mut fronts, mut wanted) = (Vec::new(), BTreeSet::new());
         for (name, entry) in by_age {
-            if entry.look(now, &mut self.ports, &mut taken) {
+            if look(entry, now, &mut self.ports, &mut taken) {
                 self.changed.insert(name.clone());
             }
             let accepted = entry.listeners().iter().filter(|listener| listener.is_accepted());
@@ -160,6 +167,48 @@ impl Gateways {
         }
         self.ports.keep(&wanted);
         fronts
+    }
+}
+
+/// Takes what a listing says of a Gateway. Returns whether that is news.
+fn want(entry: &mut Entry, desired: Desired<Gateway>, ports: &Ports) -> bool {
+    let before = entry.clone();
+    match fault::contain(|| entry.want(desired.clone(), ports)) {
+        Ok(news) => news | entry.taken(),
+        Err(fault) => {
+            // Whatever was half-changed.
+            *entry = before;
+            entry.record.file.clone_from(&desired.file);
+            failed(entry, fault, Some(desired));
+            true
+        }
+    }
+}
+
+/// Looks at a Gateway. Returns whether something about it has changed.
+fn look(entry: &mut Entry, now: Instant, ports: &mut Ports, taken: &mut Taken) -> bool {
+    let retaken = entry.untaken(now).is_some_and(|desired| want(entry, desired, ports));
+    let before = entry.clone();
+    let fault = match fault::contain(|| entry.look(now, ports, taken)) {
+        Ok(changed) => return changed || retaken,
+        Err(fault) => fault,
+    };
+    // Whatever was half-changed; an address that was bound and is not wanted is let go of when all were looked at.
+    *entry = before;
+    failed(entry, fault, None);
+    // Without its manifest: at the start of a run nothing of what is served is bound yet.
+    let before = entry.clone();
+    if fault::contain(|| entry.look(now, ports, taken)).is_err() {
+        *entry = before;
+        entry.stay(now, taken);
+    }
+    true
+}
+
+fn failed(entry: &mut Entry, fault: String, untaken: Option<Desired<Gateway>>) {
+    let line = fault.clone();
+    if entry.fail(fault, untaken) {
+        tracing::error!(gateway = %entry.record.name, file = %entry.record.file, "{line}");
     }
 }
 

@@ -1,5 +1,7 @@
 //! Gateways over several listings, with real ports of 127.0.0.0/8.
 
+mod faults;
+
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,7 +10,7 @@ use super::*;
 use crate::api::v1::{ConditionStatus, ConditionType, Reason};
 use crate::reconcile::refusal::Refusal;
 use crate::reconcile::step::Claim;
-use crate::state::new_uid;
+use crate::state::{Good, new_uid};
 
 /// Gateways, and the time as it is told to them.
 struct Setup {

@@ -128,6 +128,65 @@ async fn a_change_is_one_line_and_one_event_and_a_resync_is_neither() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_kept_on_disk_is_said_and_kept_when_that_can_be_done() {
+    let mut house = House::new();
+    let text = house.manifest("a", "", "");
+    house.write("a.yaml", &text);
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let spec = format!("{{listeners: [{{name: http, address: 127.0.0.1, port: {port}, protocol: HTTP}}]}}");
+    house.write("web.yaml", &format!("apiVersion: lxcproxy.dev/v1\nkind: Gateway\nmetadata: {{name: web}}\nspec: {spec}\n"));
+    let state = house.dir.path().join("state");
+    fs::write(&state, "in the way").unwrap();
+    let (mut reconciler, reader) = house.reconciler();
+    reconciler.list(&house.manifests(), &Arc::new(house.listing.clone()));
+    reconciler.board.open();
+    let of = |name: &str| {
+        let events: Vec<_> = reader.load().events.iter().filter(|event| event.involved_object.name == name).cloned().collect();
+        let of_disk = |event: &&Arc<Event>| matches!(event.reason, Reason::StateNotKept | Reason::StateKept);
+        events.iter().filter(of_disk).map(|event| (event.type_, event.reason, event.count)).collect::<Vec<_>>()
+    };
+    let not_kept = (EventType::Warning, Reason::StateNotKept, 1);
+    for _ in 0..3 {
+        settle(&mut reconciler).await;
+        assert_eq!((of("a"), of("web")), (vec![not_kept], vec![not_kept]));
+        reconciler.look_at_all();
+    }
+    assert!(is(&reader.load().apps["a"], ConditionType::Ready, Reason::Ready), "it is served all the same");
+    fs::remove_file(&state).unwrap();
+    settle(&mut reconciler).await;
+    let kept = (EventType::Normal, Reason::StateKept, 1);
+    assert_eq!((of("a"), of("web")), (vec![not_kept, kept], vec![not_kept, kept]));
+    assert!(state.join("apps/a.json").exists() && state.join("gateways/web.json").exists());
+}
+
+#[tokio::test]
+async fn an_app_that_is_gone_and_could_not_be_forgotten_is_forgotten_later() {
+    let mut house = House::new();
+    let (a, b) = (house.manifest("a", "", ""), house.manifest("b", "", ""));
+    house.write("a.yaml", &a);
+    house.write("b.yaml", &b);
+    let (mut reconciler, reader) = house.reconciler();
+    reconciler.list(&house.manifests(), &Arc::new(house.listing.clone()));
+    reconciler.board.open();
+    settle(&mut reconciler).await;
+    // A directory can't be removed as a file is.
+    let file = house.dir.path().join("state/apps/a.json");
+    fs::remove_file(&file).unwrap();
+    fs::create_dir(&file).unwrap();
+    house.erase("a.yaml");
+    reconciler.list(&house.manifests(), &Arc::new(house.listing.clone()));
+    settle(&mut reconciler).await;
+    assert!(reader.load().events.iter().any(|event| event.reason == Reason::StateNotKept && event.involved_object.name == "a"));
+    fs::remove_dir(&file).unwrap();
+    fs::write(&file, "").unwrap();
+    reconciler.look_at_all();
+    settle(&mut reconciler).await;
+    assert!(!file.exists());
+    assert!(reader.load().events.iter().any(|event| event.reason == Reason::StateKept && event.involved_object.name == "a"));
+    assert!(!reader.load().apps.contains_key("a"));
+}
+
+#[tokio::test]
 async fn a_manifest_that_belongs_to_no_app_tells_of_itself() {
     let mut house = House::with(&[("x.yaml", "kind: [")]);
     house.until("a stray", |now| now.apps.values().next().map(|_| ())).await;

@@ -11,7 +11,7 @@ fn faulty(house: &House, step: &str) -> String {
     }
 }
 
-const STEPS: [&str; 5] = ["parse", "want", "look", "see", "describe"];
+const STEPS: [&str; 6] = ["parse", "want", "attach", "look", "see", "describe"];
 
 #[tokio::test]
 async fn a_panic_in_any_step_of_one_app_is_its_own_matter_and_heals_when_its_manifest_changes() {
@@ -77,7 +77,7 @@ async fn what_an_earlier_run_has_served_is_served_whatever_panics_now() {
 
 #[tokio::test]
 async fn a_step_that_goes_on_panicking_is_tried_again_with_the_back_off_and_said_once() {
-    for step in ["want", "look", "see"] {
+    for step in ["want", "attach", "look", "see"] {
         let mut house = House::new();
         let text = faulty(&house, step);
         house.write("a.yaml", &text);

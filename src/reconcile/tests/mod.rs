@@ -8,6 +8,7 @@ mod faults;
 mod identity;
 mod names;
 mod rules;
+mod scale;
 mod sources;
 
 use std::fs;

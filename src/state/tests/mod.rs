@@ -39,14 +39,14 @@ fn app() -> App {
 }
 
 pub(super) fn record(name: &str) -> Record<App> {
-    let good = Good { generation: 7, base: "/etc/lxcproxy.d".into(), object: App { status: serde_json::Value::Null, ..app() } };
+    let good = Good { generation: 7, base: "/etc/lxcproxy.d".into(), object: Arc::new(App { status: serde_json::Value::Null, ..app() }) };
     Record {
         name: name.parse().unwrap(),
         uid: new_uid(),
         first_seen: u64::MAX - 1,
         file: "sub/seafile.yaml".into(),
         generation: 8,
-        newer: Some(app().spec),
+        newer: Some(Arc::new(app().spec)),
         good: Some(good),
         transitions: [(ConditionType::Ready, Transition { status: ConditionStatus::False, time: "2026-01-02T03:04:05Z".into() })].into(),
     }
@@ -90,7 +90,7 @@ fn records_come_back_after_a_restart_in_order() {
 #[test]
 fn the_newest_valid_spec_is_the_one_to_compare_with() {
     let mut record = record("a");
-    record.newer.as_mut().unwrap().hostnames.clear();
+    Arc::make_mut(record.newer.as_mut().unwrap()).hostnames.clear();
     assert!(record.spec().unwrap().hostnames.is_empty());
     record.newer = None;
     assert_eq!(record.spec(), Some(&app().spec));

@@ -11,6 +11,7 @@ use super::*;
 use crate::api::v1::{ConditionType, Conditions, GatewayResource, ListenerStatus, Reason};
 use crate::compile::{self, Identity};
 use crate::reconcile::desired::Desired;
+use crate::reconcile::fault::TRIPWIRE;
 use crate::reconcile::gateways::{Gateways, Listening};
 use crate::resolve::ResolvedApp;
 use crate::route::CompiledApp;
@@ -45,7 +46,14 @@ impl Setup {
     }
 
     fn want(&mut self, listeners: &str) {
-        let text = format!("apiVersion: lxcproxy.dev/v1\nkind: Gateway\nmetadata: {{name: web}}\nspec: {{listeners: [{listeners}]}}\n");
+        self.want_with("", listeners);
+    }
+
+    /// `metadata` is more of it, in flow style.
+    fn want_with(&mut self, metadata: &str, listeners: &str) {
+        let text = format!(
+            "apiVersion: lxcproxy.dev/v1\nkind: Gateway\nmetadata: {{name: web, {metadata}}}\nspec: {{listeners: [{listeners}]}}\n"
+        );
         let object = Ok(Arc::new(serde_yaml::from_str(&text).unwrap()));
         let desired = Desired { file: "web.yaml".to_owned(), base: PathBuf::from("/"), line: 1, object };
         let first = |name: &AppName, file: &str| Record {
@@ -118,6 +126,21 @@ async fn a_listener_says_on_its_own_why_it_does_not_listen() {
     assert_eq!((of(free, ConditionType::Accepted), of(free, ConditionType::Programmed)), (&Reason::Accepted, &Reason::Programmed));
     assert_eq!((of(busy, ConditionType::Accepted), of(busy, ConditionType::Programmed)), (&Reason::Accepted, &Reason::PortUnavailable));
     assert_eq!(shown.status.condition(ConditionType::Ready).unwrap().reason, Reason::PortUnavailable);
+}
+
+#[tokio::test]
+async fn a_gateway_that_cannot_be_described_says_so_and_goes_on() {
+    let mut setup = Setup::new();
+    let address = free();
+    setup.want(&listener("http", address));
+    assert_eq!(setup.shown().await.status.condition(ConditionType::Ready).unwrap().reason, Reason::Ready);
+    setup.want_with(&format!("annotations: {{{TRIPWIRE}: describe}}"), &listener("http", address));
+    let shown = setup.shown().await;
+    let programmed = shown.status.condition(ConditionType::Programmed).unwrap();
+    assert!(programmed.reason == Reason::InternalError && programmed.message.contains("tripped in describe"), "{shown:#?}");
+    assert!(shown.spec.is_some() && setup.reader.load().sockets.contains_key(&address), "{shown:#?}");
+    setup.want(&listener("http", address));
+    assert_eq!(setup.shown().await.status.condition(ConditionType::Ready).unwrap().reason, Reason::Ready);
 }
 
 #[tokio::test]
