@@ -18,8 +18,8 @@ pub enum Phase {
 /// Why a request has no answer, or an answer breaks off.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The backend's container does not run.
-    #[error("the backend's container does not run")]
+    /// The backend's container does not run, or can't be entered.
+    #[error("the backend's container is not there, is stopped, or can't be entered")]
     Unavailable,
     /// The backend can't be reached.
     #[error("the backend can't be reached")]

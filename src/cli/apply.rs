@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use anyhow::{anyhow, bail};
 use clap::Args;
+use serde_json::Value;
 
 use super::client::converse;
 use super::directory::{Directory, Document, Name, Outcome, Place, sections};
 use super::input::{Input, Manifest};
 use super::validate::Findings;
-use super::{Failure, print, render};
+use super::{Failure, print, render, yaml};
 use crate::api::v1::API_GROUP;
 use crate::config::duration;
 use crate::manifest;
@@ -24,7 +25,8 @@ use crate::manifest;
 ///
 /// Everything is checked first, and nothing is written if anything is invalid. An object that is there is replaced in its file, and of a
 /// file with several documents only its own text; a new one becomes NAME.yaml. A relative path in a manifest starts from where it is put.
-/// What is reached through a symbolic link (git-sync, a ConfigMap) is not written: change it where it comes from.
+/// What is reached through a symbolic link (git-sync, a ConfigMap) is not written: change it where it comes from. What `get -o yaml` prints
+/// is taken, too, without what the daemon has added to it.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lxcproxy apply -f ttrss.yaml
@@ -32,8 +34,11 @@ use crate::manifest;
   lxcproxy apply -f ttrss.yaml --wait")]
 pub(super) struct Apply {
     /// Files, and directories of manifests; `-` is standard input.
-    #[arg(short = 'f', long = "filename", required = true, value_name = "PATH", num_args = 1..)]
+    #[arg(short = 'f', long = "filename", required_unless_present = "more", value_name = "PATH", num_args = 1..)]
     paths: Vec<PathBuf>,
+    /// The same, as `diff` and `validate` take them.
+    #[arg(value_name = "PATH")]
+    more: Vec<PathBuf>,
     /// Say what would be done, and write nothing.
     #[arg(long)]
     dry_run: bool,
@@ -49,7 +54,7 @@ pub(super) struct Apply {
 
 impl Apply {
     pub(super) fn execute(&self) -> Result<(), Failure> {
-        let input = checked(&self.paths, "nothing has been applied")?;
+        let input = checked(&[self.paths.as_slice(), self.more.as_slice()].concat(), "nothing has been applied")?;
         let documents = documents(&input).map_err(Failure::Failed)?;
         self.put(&documents).map_err(Failure::Failed)?;
         if self.wait {
@@ -76,7 +81,7 @@ impl Apply {
 /// The manifests of these paths, if all are good; else every error is shown.
 pub(super) fn checked(paths: &[PathBuf], otherwise: &str) -> Result<Input, Failure> {
     let input = Input::read(paths);
-    let findings = Findings::of(&input);
+    let findings = Findings::of_printed(&input);
     if findings.all_well() {
         return Ok(input);
     }
@@ -108,10 +113,29 @@ pub(super) fn documents(input: &Input) -> anyhow::Result<Vec<Document>> {
 
 fn of_file(manifest: &Manifest) -> Vec<Document> {
     let text = manifest.text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&manifest.text);
-    let named = |section: &sections::Section| Some((section.body.clone(), section.name()?));
-    let found: Vec<_> = sections::sections(text).iter().filter_map(named).collect();
-    let whole = (found.len() == 1).then(|| text.into());
-    found.into_iter().map(|(body, name)| Document { name, text: text[body].into(), whole: whole.clone() }).collect()
+    let sections: Vec<_> = sections::sections(text).into_iter().filter(sections::Section::is_something).collect();
+    let alone = sections.len() == 1;
+    let of_section = |section: &sections::Section| {
+        let body = &text[section.body.clone()];
+        if let Some(objects) = manifest::unprinted(body) {
+            return objects.iter().filter_map(rewritten).collect();
+        }
+        let written = |name| Document { name, text: body.into(), whole: alone.then(|| text.into()), json: None };
+        section.name().map(written).into_iter().collect::<Vec<_>>()
+    };
+    sections.iter().flat_map(of_section).collect()
+}
+
+/// An object that `get` printed, as a document.
+fn rewritten(object: &Value) -> Option<Document> {
+    let kind = match object["kind"].as_str()? {
+        "App" => manifest::Kind::App,
+        "Gateway" => manifest::Kind::Gateway,
+        _ => return None,
+    };
+    let name = Name { kind, name: object["metadata"]["name"].as_str()?.to_owned() };
+    let json = format!("{object:#}\n").into_bytes();
+    Some(Document { name, text: yaml::render(object).ok()?.into_bytes().into(), whole: None, json: Some(json.into()) })
 }
 
 /// `app.lxcproxy.dev/ttrss`, as kubectl names objects.

@@ -4,12 +4,13 @@
 
 use std::path::PathBuf;
 
-use anyhow::anyhow;
+use anyhow::{anyhow, bail};
 use clap::Args;
 
-use super::apply::{documents, kind};
+use super::apply::{self, documents};
 use super::directory::{Directory, Name, Place};
 use super::input::Input;
+use super::kind::{self, Reference, Selection};
 use super::{Failure, print};
 use crate::api::v1::API_GROUP;
 use crate::manifest::Kind;
@@ -20,12 +21,13 @@ use crate::manifest::Kind;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lxcproxy delete app/ttrss
+  lxcproxy delete app ttrss wiki
   lxcproxy delete app/ttrss gateway/edge --dry-run
   lxcproxy delete -f ttrss.yaml")]
 pub(super) struct Delete {
-    /// `app/NAME` or `gateway/NAME`.
-    #[arg(required_unless_present = "paths", conflicts_with = "paths", value_name = "KIND/NAME", value_parser = name)]
-    names: Vec<Name>,
+    /// `app/NAME` and `gateway/NAME`, or `app NAME...`.
+    #[arg(required_unless_present = "paths", conflicts_with = "paths", value_name = "KIND/NAME")]
+    names: Vec<String>,
     /// The objects that these files and directories hold; `-` is standard input.
     #[arg(short = 'f', long = "filename", value_name = "PATH", num_args = 1..)]
     paths: Vec<PathBuf>,
@@ -41,7 +43,7 @@ pub(super) struct Delete {
 
 impl Delete {
     pub(super) fn execute(&self) -> Result<(), Failure> {
-        let names = if self.paths.is_empty() { self.names.clone() } else { self.named()? };
+        let names = if self.paths.is_empty() { names(&self.names).map_err(Failure::Usage)? } else { self.named()? };
         let missing = self.remove(&names).map_err(Failure::Failed)?;
         if missing.is_empty() || self.ignore_not_found {
             return Ok(());
@@ -81,30 +83,38 @@ impl Delete {
 
 /// `app.lxcproxy.dev "ttrss"`
 fn quoted(name: &Name) -> String {
-    format!("{}.{API_GROUP} \"{}\"", kind(name.kind), name.name)
+    format!("{}.{API_GROUP} \"{}\"", apply::kind(name.kind), name.name)
 }
 
-/// `app/ttrss` -> kind and name.
-fn name(text: &str) -> Result<Name, &'static str> {
-    let (kind, name) = text.split_once('/').filter(|(_, name)| !name.is_empty()).ok_or("expected `app/NAME` or `gateway/NAME`")?;
-    let kind = match kind {
-        "app" | "apps" => Kind::App,
-        "gateway" | "gateways" => Kind::Gateway,
-        _ => return Err("expected `app/NAME` or `gateway/NAME`"),
+/// `app/ttrss`, `app ttrss` -> kinds and names.
+fn names(words: &[String]) -> anyhow::Result<Vec<Name>> {
+    let references = match Selection::parse(words)? {
+        Selection::Named(references) => references,
+        Selection::Kinds(_) => bail!("which one? expected app/NAME or gateway/NAME"),
     };
-    Ok(Name { kind, name: name.to_owned() })
+    let name = |Reference { kind, name }| match kind {
+        kind::Kind::App => Ok(Name { kind: Kind::App, name }),
+        kind::Kind::Gateway => Ok(Name { kind: Kind::Gateway, name }),
+        kind::Kind::Source | kind::Kind::Event => bail!("only Apps and Gateways have a manifest; expected app/NAME or gateway/NAME"),
+    };
+    references.into_iter().map(name).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn named(line: &str) -> anyhow::Result<Vec<String>> {
+        let words: Vec<_> = line.split_whitespace().map(str::to_owned).collect();
+        names(&words).map(|names| names.iter().map(quoted).collect())
+    }
+
     #[test]
-    fn an_object_is_named_by_kind_and_name() {
-        assert_eq!(name("app/ttrss").map(|name| quoted(&name)), Ok("app.lxcproxy.dev \"ttrss\"".to_owned()));
-        assert_eq!(name("gateways/edge").map(|name| name.kind), Ok(Kind::Gateway));
-        for bad in ["ttrss", "app/", "pod/x", "/x"] {
-            assert!(name(bad).is_err(), "{bad}");
+    fn objects_are_named_as_kubectl_takes_them() {
+        assert_eq!(named("app/ttrss gateways/edge").unwrap(), ["app.lxcproxy.dev \"ttrss\"", "gateway.lxcproxy.dev \"edge\""]);
+        assert_eq!(named("app ttrss wiki").unwrap(), ["app.lxcproxy.dev \"ttrss\"", "app.lxcproxy.dev \"wiki\""]);
+        for bad in ["ttrss", "app", "app/", "pod/x", "/x", "source/manifests", "app/x y"] {
+            assert!(named(bad).is_err(), "{bad}");
         }
     }
 }

@@ -88,7 +88,7 @@ fn add<Spec: Serialize, Status>(kind: Kind, object: &Resource<Spec, Status>, liv
 fn wanted(input: &Input) -> anyhow::Result<Texts> {
     let mut wanted = Texts::new();
     for file in &input.manifests {
-        for object in manifest::parse(&file.file, &file.text).documents.into_iter().filter_map(|document| document.result.ok()) {
+        for object in manifest::parse_printed(&file.file, &file.text).documents.into_iter().filter_map(|document| document.result.ok()) {
             let (kind, metadata, spec) = match &object {
                 Object::App(app) => (Kind::App, &app.metadata, serde_json::to_value(&app.spec)?),
                 Object::Gateway(gateway) => (Kind::Gateway, &gateway.metadata, serde_json::to_value(&gateway.spec)?),

@@ -65,7 +65,7 @@ impl Listed for Event {
         Column { name: "FIRST SEEN", wide: true, cell: |event, now| since(&event.first_timestamp, now).into() },
         Column { name: "COUNT", wide: true, cell: |event, _| event.count.to_string().into() },
         Column { name: "NAME", wide: true, cell: |event, _| event.metadata.name.clone().into() },
-        Column { name: "MESSAGE", wide: false, cell: |event, _| event.message.clone().into() },
+        Column { name: "MESSAGE", wide: false, cell: |event, _| event.message.replace('\n', " | ").into() },
     ];
 }
 
@@ -188,7 +188,7 @@ mod tests {
                 && lines[0].ends_with("TYPE      REASON           OBJECT      FIRST SEEN   COUNT   NAME      MESSAGE")
         );
         assert!(
-            lines[1].ends_with("2       ttrss.1   backend `php`: no socket") && lines[2].contains("Warning   SocketNotFound   App/ttrss")
+            lines[1].ends_with("2       ttrss.1   backend `php`: | no socket") && lines[2].contains("Warning   SocketNotFound   App/ttrss")
         );
     }
 

@@ -40,7 +40,7 @@ pub(super) enum Selection {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Error {
     /// There are no such objects.
-    #[error("there is no resource type \"{0}\"; expected apps, gateways, sources or events")]
+    #[error("there is no resource type \"{0}\"; expected apps, gateways, sources or events, or an object such as app/ttrss")]
     Unknown(String),
     /// `app/`, or `/ttrss`.
     #[error("arguments in resource/name form must have a single resource and name, such as app/ttrss")]

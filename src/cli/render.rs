@@ -26,6 +26,7 @@ pub(super) fn render(diagnostic: &Diagnostic, styled: bool) -> String {
             let mark = AnnotationKind::Primary.span(span.clone()).label(label);
             group.element(Snippet::source(text.as_str()).path(&file).line_start(line).annotation(mark))
         }
+        None if line == 0 => group.element(Origin::path(&file)),
         None => group.element(Origin::path(&file).line(line).char_column(column)),
     };
     if let Some(hint) = &diagnostic.hint {

@@ -66,10 +66,8 @@ impl Validate {
 /// What went wrong as a whole, if anything did.
 fn verdict(findings: &Findings) -> Option<Failure> {
     let all = findings.valid + findings.invalid;
-    let invalid = || match findings.invalid {
-        1 => format!("1 of {} is invalid", count(all, "manifest")),
-        invalid => format!("{invalid} of {} are invalid", count(all, "manifest")),
-    };
+    let verb = if findings.invalid == 1 || all == 1 { "is" } else { "are" };
+    let invalid = || format!("{} of {} {verb} invalid", findings.invalid, count(all, "manifest"));
     match findings.unread.len() {
         0 if findings.invalid == 0 => None,
         0 => Some(Failure::Failed(anyhow!(invalid()))),

@@ -124,7 +124,8 @@ fn refusal(name: &ContainerName, path: Option<&Path>, said: &str) -> Error {
         let why = said.lines().last().unwrap_or_default();
         return Error::PermissionDenied(format!("lxc-info may not look at container `{name}` in {place}: {why}; it needs root"));
     }
-    Error::NotFound(format!("LXC knows no container `{name}` in {place}; `lxc-ls` lists what is there"))
+    let list = path.map_or_else(|| "lxc-ls".to_owned(), |path| format!("lxc-ls -P {}", path.display()));
+    Error::NotFound(format!("LXC knows no container `{name}` in {place}; `{list}` lists what is there"))
 }
 
 #[cfg(test)]

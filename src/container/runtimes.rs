@@ -135,7 +135,11 @@ impl Default for Runtimes {
 /// A directory of the host as a container that always runs.
 fn directory(path: &Path, before: Option<&Container>) -> Result<Container, Error> {
     let root = open(path, before).map_err(|error| {
-        let message = format!("rootfs {}: {error}", path.display());
+        let message = match error.kind() {
+            io::ErrorKind::NotFound => format!("rootfs {} does not exist", path.display()),
+            io::ErrorKind::NotADirectory => format!("rootfs {} is not a directory", path.display()),
+            _ => format!("rootfs {}: {error}", path.display()),
+        };
         match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Error::NotFound(message),
             io::ErrorKind::PermissionDenied => Error::PermissionDenied(message),

@@ -12,6 +12,7 @@ use super::cure;
 use super::formats;
 use super::nearest;
 use super::node::{Cursor, Data};
+use super::printed;
 use super::report::Report;
 use super::schema::Form;
 use crate::names::shown;
@@ -108,6 +109,7 @@ impl<'a> Explainer<'a, '_, '_> {
         self.meant.extend(meant.map(|meant| (at.path.clone(), meant)));
         let hint = nearest::meant(name, &absent).or_else(|| nearest::listed(&known, "known fields"));
         if let Some(field) = at.get(name) {
+            let hint = if printed::is_set_by_daemon(&field.path) { Some("the daemon sets it; leave it out".to_owned()) } else { hint };
             self.report.unknown(at, &field, format!("unknown field `{}`", shown(name)), hint);
         }
     }

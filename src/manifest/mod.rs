@@ -13,6 +13,7 @@ mod formats;
 mod limits;
 mod nearest;
 mod node;
+mod printed;
 mod report;
 mod schema;
 mod semantics;
@@ -78,10 +79,10 @@ pub struct Document {
 }
 
 impl Document {
-    /// Line of the name, or of the document's start; counted from 1.
+    /// Line and column of the name, or of the document's start; counted from 1.
     #[must_use]
-    pub fn name_line(&self) -> u64 {
-        self.name_at.line
+    pub fn name_place(&self) -> (u64, u64) {
+        (self.name_at.line, self.name_at.column)
     }
 
     /// Something is wrong with the name that only those know who see other files as well. `text`: what the document was read from.
@@ -116,6 +117,23 @@ pub fn parse(file: &str, text: &[u8]) -> Parsed {
         Ok(nodes) => Parsed { documents: nodes.iter().map(|node| document(&text, node)).collect(), errors: Vec::new() },
         Err(errors) => Parsed { documents: Vec::new(), errors },
     }
+}
+
+/// The same for text that people pass on from `get -o yaml` or `get -o json`: what only the daemon sets is left out, and a list is its objects.
+#[must_use]
+pub fn parse_printed(file: &str, text: &[u8]) -> Parsed {
+    let text = Text::new(file, text);
+    match yaml::read(&text).map(printed::undo) {
+        Ok((nodes, _)) => Parsed { documents: nodes.iter().map(|node| document(&text, node)).collect(), errors: Vec::new() },
+        Err(errors) => Parsed { documents: Vec::new(), errors },
+    }
+}
+
+/// The objects of such a text as they would be written by hand; `None`: it is written by hand, or can't be read.
+#[must_use]
+pub fn unprinted(text: &[u8]) -> Option<Vec<serde_json::Value>> {
+    let (nodes, printed) = printed::undo(yaml::read(&Text::new("", text)).ok()?);
+    printed.then(|| nodes.iter().map(Node::to_value).collect())
 }
 
 /// The JSON Schema (draft 2020-12) of a kind, generated from the types in [`crate::api::v1`].
@@ -202,7 +220,10 @@ fn kind_of(root: &Cursor<'_>, report: &mut Report<'_>) -> Option<Kind> {
         Some("Gateway") => Some(Kind::Gateway),
         other => {
             let found = other.map_or_else(|| kind.node.describe(), |text| format!("`{}`", shown(text)));
-            let hint = other.and_then(|word| nearest::meant(word, &KINDS)).unwrap_or_else(|| "expected `App` or `Gateway`".to_owned());
+            let list = || {
+                other.is_some_and(|word| word.ends_with("List")).then(|| "write each object of a list as a document of its own".to_owned())
+            };
+            let hint = list().or_else(|| nearest::meant(other?, &KINDS)).unwrap_or_else(|| "expected `App` or `Gateway`".to_owned());
             report.value(&kind, format!("unknown kind {found}"), Some(hint));
             None
         }

@@ -6,6 +6,9 @@
 use super::events::{Events, Moment};
 use crate::api::v1::{Condition, ConditionStatus, ConditionType, EventType, ObjectReference, Reason};
 
+/// How many lines of a message, which are errors of one file, a line of the log holds.
+const LINES: usize = 10;
+
 /// Whom something is said of.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Subject<'a> {
@@ -95,13 +98,14 @@ fn is_bad(type_: ConditionType, status: ConditionStatus) -> bool {
     }
 }
 
-/// The first of several lines, and how many there are.
+/// Several lines as one. Past [`LINES`] they are counted.
 fn one_line(message: &str) -> String {
     let mut lines = message.lines();
-    let first = lines.next().unwrap_or_default();
+    let shown: Vec<_> = lines.by_ref().take(LINES).collect();
+    let shown = shown.join(" | ");
     match lines.count() {
-        0 => first.to_owned(),
-        more => format!("{first} (and {more} more)"),
+        0 => shown,
+        more => format!("{shown} (and {more} more)"),
     }
 }
 
@@ -115,9 +119,14 @@ mod tests {
     }
 
     #[test]
-    fn a_log_line_is_one_line() {
+    fn a_log_line_holds_every_line_of_a_message_up_to_ten() {
         assert_eq!(one_line("no socket"), "no socket");
-        assert_eq!(one_line("a.yaml:1:1: first\na.yaml:2:1: second\na.yaml:3:1: third"), "a.yaml:1:1: first (and 2 more)");
+        assert_eq!(
+            one_line("a.yaml:1:1: first\na.yaml:2:1: second\na.yaml:3:1: third"),
+            "a.yaml:1:1: first | a.yaml:2:1: second | a.yaml:3:1: third"
+        );
+        assert_eq!(one_line(&"x\n".repeat(10)), ["x"; 10].join(" | "));
+        assert_eq!(one_line(&"x\n".repeat(12)), format!("{} (and 2 more)", ["x"; 10].join(" | ")));
         assert_eq!(one_line(""), "");
     }
 

@@ -30,6 +30,8 @@ pub struct Desired<T> {
     pub base: PathBuf,
     /// Where its document starts in the file, counted from 1.
     pub line: u64,
+    /// Line and column of its name; counted from 1.
+    pub named: (u64, u64),
     /// The object, or why its manifest is refused.
     pub object: Result<Arc<T>, Refusal>,
 }
@@ -127,19 +129,19 @@ impl<'a> Reading<'a> {
         for document in &parsed.documents {
             let errors = match &document.result {
                 Ok(Object::App(app)) => {
-                    claim(&mut self.apps, app.metadata.name.clone(), (path, document.line), file, Ok(Arc::clone(app)));
+                    claim(&mut self.apps, app.metadata.name.clone(), (path, document), file, Ok(Arc::clone(app)));
                     continue;
                 }
                 Ok(Object::Gateway(gateway)) => {
-                    claim(&mut self.gateways, gateway.metadata.name.clone(), (path, document.line), file, Ok(Arc::clone(gateway)));
+                    claim(&mut self.gateways, gateway.metadata.name.clone(), (path, document), file, Ok(Arc::clone(gateway)));
                     continue;
                 }
                 Err(errors) => errors,
             };
             match (kind_of(document, path, owners), name_of(document)) {
-                (Some(Kind::Gateway), Some(name)) => claim(&mut self.gateways, name, (path, document.line), file, Err(Refusal::of(errors))),
+                (Some(Kind::Gateway), Some(name)) => claim(&mut self.gateways, name, (path, document), file, Err(Refusal::of(errors))),
                 (Some(Kind::Gateway), None) => nameless_gateways.extend(errors),
-                (_, Some(name)) => claim(&mut self.apps, name, (path, document.line), file, Err(Refusal::of(errors))),
+                (_, Some(name)) => claim(&mut self.apps, name, (path, document), file, Err(Refusal::of(errors))),
                 (Some(Kind::App), None) => nameless_apps.extend(errors),
                 (None, None) => kindless.extend(errors),
             }
@@ -152,8 +154,14 @@ impl<'a> Reading<'a> {
     }
 }
 
-fn claim<T>(claims: &mut Claims<T>, name: AppName, (path, line): (&str, u64), file: &File, object: Result<Arc<T>, Refusal>) {
-    claims.entry(name).or_default().push(Desired { file: path.to_owned(), base: file.base.clone(), line, object });
+fn claim<T>(claims: &mut Claims<T>, name: AppName, (path, document): (&str, &Document), file: &File, object: Result<Arc<T>, Refusal>) {
+    claims.entry(name).or_default().push(Desired {
+        file: path.to_owned(),
+        base: file.base.clone(),
+        line: document.line,
+        named: document.name_place(),
+        object,
+    });
 }
 
 /// The kind of a document that has errors: the one that can be read, else that of the Gateway which came from this file under its name.
@@ -175,7 +183,7 @@ fn settle<T>(kind: Kind, claims: Claims<T>, owners: &BTreeMap<AppName, String>) 
         for other in claims {
             let conflict = || {
                 let message = format!("`{name}` is the name of the {kind} in {}; the older keeps it", kept.file);
-                let refusal = Refusal::one(Reason::NameConflict, (&other.file, other.line), "metadata.name", message);
+                let refusal = Refusal::one(Reason::NameConflict, (&other.file, other.named.0, other.named.1), "metadata.name", message);
                 refusal.hint("give one of them another name")
             };
             let refusal = other.object.err().unwrap_or_else(conflict);
@@ -198,7 +206,7 @@ fn hold<'a, T>(
         if let (Some((path, refusal)), false) = (broken.get_key_value(file.as_str()), part.objects.contains_key(name)) {
             held.insert(*path);
             let base = files.get(file).map(|file| file.base.clone()).unwrap_or_default();
-            part.objects.insert(name.clone(), Desired { file: file.clone(), base, line: 1, object: Err(refusal.clone()) });
+            part.objects.insert(name.clone(), Desired { file: file.clone(), base, line: 1, named: (1, 1), object: Err(refusal.clone()) });
         }
     }
     held

@@ -179,7 +179,7 @@ impl Entry {
     /// Valid means: the exact object that is served can be built.
     fn acceptable(&self, app: &Arc<App>, base: &Path, line: u64) -> Result<(), Refusal> {
         use crate::api::v1::Reason;
-        let place = (self.record.file.as_str(), line);
+        let place = (self.record.file.as_str(), line, 1);
         let unseen = ResolvedApp::unseen(app.clone(), base.to_path_buf());
         match compile::compile(&unseen, self.identity(0)) {
             Ok(_) => Ok(()),

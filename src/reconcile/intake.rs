@@ -66,7 +66,7 @@ impl Intake {
 
 /// A panic of the parser is that file's matter; the same text would panic again, so that it is not parsed again before it changes.
 fn read(path: &str, content: &FileContent) -> Result<Arc<Parsed>, Refusal> {
-    let whole_file = |reason, message| Refusal::one(reason, (path, 1), "", message);
+    let whole_file = |reason, message| Refusal::one(reason, (path, 0, 0), "", message);
     let bytes = content.bytes.as_ref().map_err(|why| whole_file(Reason::Invalid, why.clone()))?;
     fault::contain(|| parse(path, bytes)).map(Arc::new).map_err(|fault| {
         tracing::error!(file = %path, "{fault}");

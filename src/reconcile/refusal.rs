@@ -21,12 +21,12 @@ impl Refusal {
         Self { reason: if unsupported { Reason::UnsupportedValue } else { Reason::Invalid }, errors }
     }
 
-    /// One error. `line`: where the document starts; `field`: empty for the document or file as a whole.
-    pub(super) fn one(reason: Reason, (file, line): (&str, u64), field: &str, message: String) -> Self {
+    /// One error. `line`, `column`: where it is, 0 if there is no text; `field`: empty for the document or file as a whole.
+    pub(super) fn one(reason: Reason, (file, line, column): (&str, u64, u64), field: &str, message: String) -> Self {
         let error = Diagnostic {
             file: file.to_owned(),
             line,
-            column: 1,
+            column,
             field: field.to_owned(),
             message,
             hint: None,
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn a_message_has_every_error_on_a_line_of_its_own() {
-        let one = |line, message: &str| Refusal::one(Reason::Invalid, ("a.yaml", line), "spec", message.to_owned());
+        let one = |line, message: &str| Refusal::one(Reason::Invalid, ("a.yaml", line, 1), "spec", message.to_owned());
         let [first, second] = [one(3, "no"), one(9, "neither").hint("try another")].map(|mut refusal| refusal.errors.remove(0));
         let refusal = Refusal::of([&first, &second]);
         assert_eq!(refusal.reason, Reason::Invalid);
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn what_is_only_not_supported_yet_has_a_reason_of_its_own() {
-        let mut error = Refusal::one(Reason::Invalid, ("a.yaml", 1), "spec.x", "not yet".to_owned()).errors.remove(0);
+        let mut error = Refusal::one(Reason::Invalid, ("a.yaml", 1, 1), "spec.x", "not yet".to_owned()).errors.remove(0);
         error.unsupported = true;
         assert_eq!(Refusal::of([&error]).reason, Reason::UnsupportedValue);
         let wrong = Diagnostic { unsupported: false, ..error.clone() };

@@ -188,7 +188,8 @@ fn decide(serve: Serve, accepted: Claim, resolved: Claim, programmed: Claim, fou
     };
     let mut claims = vec![accepted, resolved, programmed, ready];
     if !found.missing.is_empty() && found.missing.len() < found.references {
-        let message = format!("{} of {} references are missing", found.missing.len(), found.references);
+        let verb = if found.missing.len() == 1 { "is" } else { "are" };
+        let message = format!("{} of {} references {verb} not there", found.missing.len(), found.references);
         claims.push(claim(ConditionType::PartiallyResolved, Reason::PartiallyResolved, message));
     }
     Decision { serve, claims, look_again: !found.missing.is_empty() }

@@ -78,6 +78,7 @@ pub(super) fn root(path: &ContainerPath, container: &Container) -> Option<Proble
     match root.entry(path) {
         Ok(entry) if entry.kind == Kind::Directory => None,
         Ok(_) => Some((Reason::RootNotFound, format!("root {path} is not a directory"))),
+        Err(error) if error.kind() == ErrorKind::NotFound => Some((Reason::RootNotFound, format!("root {path} does not exist"))),
         Err(error) if error.kind() == ErrorKind::PermissionDenied => Some((Reason::PermissionDenied, format!("root {path}: {error}"))),
         Err(error) => Some((Reason::RootNotFound, format!("root {path}: {error}"))),
     }

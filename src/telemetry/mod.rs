@@ -16,6 +16,9 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 pub use reload::follow;
 
+/// What other crates say only to their own developers: that a directory which is gone can't be watched any more.
+const QUIET: &str = "notify=error";
+
 /// What is logged, and how.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 #[group(skip)]
@@ -54,7 +57,7 @@ impl Settings {
     /// # Errors
     /// The filter does not parse, or the process has a log already.
     pub fn start(&self) -> Result<(), Error> {
-        let filter = EnvFilter::builder().parse(&self.filter)?;
+        let filter = EnvFilter::builder().parse(format!("{QUIET},{}", self.filter))?;
         let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours());
         match self.format {
             Format::Text => lines.finish().try_init()?,

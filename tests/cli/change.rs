@@ -53,6 +53,48 @@ fn what_is_applied_is_served_and_what_is_deleted_is_not() {
 }
 
 #[test]
+fn what_get_prints_can_be_applied_and_is_no_change() {
+    let daemon = Daemon::builder().manifest("blog.yaml", &site("blog", "blog.example.org")).start();
+    daemon.wait_condition("blog", "Ready", PATIENCE);
+    fs::write(daemon.manifests().join("wiki.json"), json("wiki")).unwrap();
+    daemon.wait_condition("wiki", "Ready", PATIENCE);
+    let manifests = daemon.manifests();
+    let run = |args: &[&str]| said(daemon.cli(args).env("LXCPROXY_MANIFESTS", &manifests).current_dir(daemon.scratch()));
+    let before = files(&manifests);
+    for args in [&["apps", "-o", "yaml"], &["apps", "-o", "json"]] {
+        fs::write(daemon.scratch().join("printed"), run(&[&["get"], &args[..]].concat()).out).unwrap();
+        assert_eq!(run(&["diff", "printed"]), Said::well(""), "{args:?}");
+        let unchanged = "app.lxcproxy.dev/blog unchanged\napp.lxcproxy.dev/wiki unchanged\n";
+        assert_eq!(run(&["apply", "-f", "printed"]), Said::well(unchanged), "{args:?}");
+    }
+    assert_eq!(files(&manifests), before);
+    let changed = |name: &str| run(&["get", "app", name, "-o", "yaml"]).out.replace(".example.org", ".example.com");
+    fs::write(daemon.scratch().join("printed"), format!("{}---\n{}", changed("blog"), changed("wiki"))).unwrap();
+    let configured = "app.lxcproxy.dev/blog configured\napp.lxcproxy.dev/wiki configured\n";
+    assert_eq!(run(&["apply", "-f", "printed", "--wait"]), Said::well(configured));
+    assert_eq!(daemon.request("/blog.yaml").host("blog.example.com").send().status, 200);
+    for (name, text) in files(&manifests) {
+        assert!(!["uid", "resourceVersion", "status"].iter().any(|word| text.contains(word)), "{}:\n{text}", name.display());
+        assert_eq!(text.starts_with('{'), name.extension().is_some_and(|extension| extension == "json"), "JSON stays JSON:\n{text}");
+    }
+    assert_eq!(lxcproxy_in(&manifests, &["validate", "."]), Said::well("2 manifests valid\n"));
+    // What was changed by hand is checked where it stands.
+    fs::write(daemon.scratch().join("printed"), changed("blog").replace("hostnames", "hostname")).unwrap();
+    let bad = run(&["apply", "-f", "printed"]);
+    let line = changed("blog").lines().position(|line| line == "  hostnames:").unwrap() + 1;
+    assert!(bad.code == 1 && bad.err.contains(&format!(" --> printed:{line}:3\n")), "{bad:?}");
+    assert_eq!(bad.err.matches("error: ").count(), 2, "what the daemon has added is no error: {bad:?}");
+}
+
+/// A site of the manifest directory itself, as JSON.
+fn json(name: &str) -> String {
+    format!(
+        r#"{{"apiVersion": "lxcproxy.dev/v1", "kind": "App", "metadata": {{"name": "{name}"}}, "spec": {{"hostnames": ["{name}.example.org"],
+        "container": {{"runtime": "Directory", "rootfs": "."}}, "rules": [{{"files": {{"root": "/"}}}}]}}}}"#
+    )
+}
+
+#[test]
 fn a_dry_run_says_the_same_and_writes_nothing() {
     let dir = directory(&[("m/a.yaml", &site("a", "a.org")), ("new.yaml", &format!("{}---\n{}", site("a", "b.org"), site("b", "b.org")))]);
     let before = files(&dir.path().join("m"));

@@ -140,7 +140,7 @@ fn a_manifest_with_the_name_of_another_stands_below_it() {
     // By its path it would come first; the older keeps the name.
     daemon.manifest("a-second.yaml", &site("blog", "second.example.org"));
     let message =
-        "a-second.yaml:1:1: metadata.name: `blog` is the name of the App in blog.yaml; the older keeps it; give one of them another name";
+        "a-second.yaml:3:18: metadata.name: `blog` is the name of the App in blog.yaml; the older keeps it; give one of them another name";
     let rows = daemon.eventually(PATIENCE, || {
         let rows = cells(&get(&daemon, &["blog"]).out);
         if rows.len() == 3 { Ok(rows) } else { Err(format!("{rows:?}")) }

@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 pub struct Diagnostic {
     /// The file, as whoever asked for it to be read has named it.
     pub file: String,
-    /// Counted from 1.
+    /// Counted from 1; 0: there is no text, the file can't be read.
     pub line: u64,
-    /// Counted from 1, in characters.
+    /// Counted from 1, in characters; 0 with a line of 0.
     pub column: u64,
     /// The field, such as `spec.rules[0].matches[0].path.value`; empty for the document or file as a whole.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -47,7 +47,12 @@ impl std::error::Error for Diagnostic {}
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}: ", self.file, self.line, self.column)?;
+        // One error is one line, whatever a file is called.
+        let file: String = self.file.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+        match self.line {
+            0 => write!(f, "{file}: ")?,
+            line => write!(f, "{file}:{line}:{}: ", self.column)?,
+        }
         if !self.field.is_empty() {
             write!(f, "{}: ", self.field)?;
         }

@@ -2,19 +2,25 @@
 //!
 //! In: the object, the condition. Out: a sentence with a command to paste. Never: a command that changes something by itself.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::super::shell::quote;
-use crate::api::v1::{AppResource, AppSpec, Backend, Condition, ContainerRef, ListenerStatus, Reason, Runtime, SourceResource};
+use crate::api::v1::{AppResource, AppSpec, Backend, Condition, ContainerRef, Diagnostic, ListenerStatus, Reason, Runtime, SourceResource};
 use crate::names::ContainerPath;
 
+/// Where a manifest is, as far as that is known.
+pub(super) fn path(file: &str, manifests: Option<&Path>) -> PathBuf {
+    manifests.map_or_else(|| PathBuf::from(file), |manifests| manifests.join(file))
+}
+
 /// What to do about an App.
-pub(super) fn for_app(app: &AppResource, failure: &Condition) -> Option<String> {
-    let place = Place { spec: app.spec.as_ref() };
+pub(super) fn for_app(app: &AppResource, failure: &Condition, manifests: Option<&Path>) -> Option<String> {
+    let manifest = path(&app.status.file, manifests);
+    let place = Place { spec: app.spec.as_ref(), base: manifest.parent().unwrap_or(Path::new("")) };
     let path = blamed(app, failure).and_then(unix_path).or_else(|| root(app, failure));
     let parent = path.and_then(|path| Path::new(path).parent()).map_or_else(|| "/".to_owned(), |parent| parent.display().to_string());
     match failure.reason {
-        Reason::ContainerNotFound => Some("correct spec.container; `lxc-ls -f` lists the containers".to_owned()),
+        Reason::ContainerNotFound => Some(place.find(failure)),
         Reason::ContainerStopped => place.start().map(|start| format!("start the container: {start}")),
         Reason::SocketNotFound => Some(format!("start the application, or correct the path; what is there: {}", place.list(&parent))),
         Reason::NotASocket => Some(format!("correct the path; what is there: {}", place.list(&parent))),
@@ -25,16 +31,18 @@ pub(super) fn for_app(app: &AppResource, failure: &Condition) -> Option<String> 
              what it has: systemctl show lxcproxy -p CapabilityBoundingSet"
                 .to_owned(),
         ),
-        _ => for_manifest(&app.status.file, failure),
+        _ => for_manifest(&manifest, &app.status.errors, failure),
     }
 }
 
 /// What to do about a manifest, or about what is around it.
-pub(super) fn for_manifest(file: &str, failure: &Condition) -> Option<String> {
+pub(super) fn for_manifest(path: &Path, errors: &[Diagnostic], failure: &Condition) -> Option<String> {
+    let path = || quote(&path.display().to_string());
     match failure.reason {
-        Reason::Invalid | Reason::UnsupportedValue => {
-            Some(format!("correct the manifest; `lxcproxy validate {}` in its directory checks it", quote(file)))
+        Reason::Invalid if errors.iter().any(|error| error.line == 0) => {
+            Some(format!("let lxcproxy read it, or take it away; what is there: ls -l {}", path()))
         }
+        Reason::Invalid | Reason::UnsupportedValue => Some(format!("correct the manifest, and check it: lxcproxy validate {}", path())),
         Reason::NameConflict => Some("give one of the two manifests another metadata.name".to_owned()),
         Reason::NoMatchingParent => {
             Some("correct spec.parentRefs, or leave it out; `lxcproxy get gateways -o wide` lists what there is".to_owned())
@@ -96,6 +104,8 @@ fn root<'a>(app: &'a AppResource, failure: &Condition) -> Option<&'a str> {
 /// Where an application lives: a container, a directory, or the host.
 struct Place<'a> {
     spec: Option<&'a AppSpec>,
+    /// The directory that a relative path in its manifest starts from.
+    base: &'a Path,
 }
 
 impl Place<'_> {
@@ -108,10 +118,7 @@ impl Place<'_> {
         let Some(container) = self.container() else { return command.to_owned() };
         let Some(name) = &container.name else { return command.to_owned() };
         match container.runtime {
-            Runtime::Auto | Runtime::Lxc => {
-                let path = container.path.as_ref().map(|path| format!(" -P {}", quote(path))).unwrap_or_default();
-                format!("lxc-attach{path} -n {name} -- {command}")
-            }
+            Runtime::Auto | Runtime::Lxc => format!("lxc-attach{} -n {name} -- {command}", self.lxcpath()),
             Runtime::Incus => format!("incus exec {name} -- {command}"),
             Runtime::Lxd => format!("lxc exec {name} -- {command}"),
             Runtime::Nspawn => format!("systemd-run --machine={name} --pipe {command}"),
@@ -122,12 +129,32 @@ impl Place<'_> {
     /// A command that lists a directory there.
     fn list(&self, directory: &str) -> String {
         match self.container().and_then(|container| container.rootfs.as_deref()) {
-            Some(rootfs) if Path::new(rootfs).is_relative() => {
-                format!("ls -l {} (from the directory of the manifest)", quote(&below(rootfs, directory)))
-            }
-            Some(rootfs) => format!("ls -l {}", quote(&below(rootfs, directory))),
+            Some(rootfs) => format!("ls -l {}", quote(&below(&self.base.join(rootfs).display().to_string(), directory))),
             None => self.run(&format!("ls -l {}", quote(directory))),
         }
+    }
+
+    /// How it is found.
+    fn find(&self, failure: &Condition) -> String {
+        let container = self.container();
+        if let Some(rootfs) = container.and_then(|container| container.rootfs.as_deref()) {
+            return format!(
+                "correct spec.container.rootfs, or make the directory: mkdir {}",
+                quote(&self.base.join(rootfs).display().to_string())
+            );
+        }
+        match container.and_then(|container| container.name.as_ref()) {
+            // It is not that LXC has no such container.
+            Some(name) if failure.message.contains("lxc-info") => format!("see what LXC says: lxc-info{} -n {name}", self.lxcpath()),
+            // The message says what lists the others.
+            _ => "correct spec.container, or make the container".to_owned(),
+        }
+    }
+
+    /// Where LXC has to look, if the manifest says so.
+    fn lxcpath(&self) -> String {
+        let path = self.container().and_then(|container| container.path.as_ref());
+        path.map(|path| format!(" -P {}", quote(path))).unwrap_or_default()
     }
 
     /// The command that starts it.
@@ -135,10 +162,7 @@ impl Place<'_> {
         let container = self.container()?;
         let name = container.name.as_ref()?;
         match container.runtime {
-            Runtime::Auto | Runtime::Lxc => {
-                let path = container.path.as_ref().map(|path| format!(" -P {}", quote(path))).unwrap_or_default();
-                Some(format!("lxc-start{path} -n {name}"))
-            }
+            Runtime::Auto | Runtime::Lxc => Some(format!("lxc-start{} -n {name}", self.lxcpath())),
             Runtime::Incus => Some(format!("incus start {name}")),
             Runtime::Lxd => Some(format!("lxc start {name}")),
             Runtime::Nspawn => Some(format!("machinectl start {name}")),

@@ -1,5 +1,6 @@
 //! An App -> its sheet.
 
+use std::path::Path;
 use std::time::SystemTime;
 
 use super::super::table::Cell;
@@ -10,9 +11,9 @@ use crate::api::v1::{
 };
 
 /// All that is known of an App but its events.
-pub(super) fn sheet(app: &AppResource, now: SystemTime) -> Sheet {
+pub(super) fn sheet(app: &AppResource, manifests: Option<&Path>, now: SystemTime) -> Sheet {
     let status = &app.status;
-    let mut sheet = begin(&app.metadata.name, &problem::of_app(app));
+    let mut sheet = begin(&app.metadata.name, &problem::of_app(app, manifests));
     origin(&mut sheet, &app.metadata, &status.file, status.served_generation, now);
     if let Some(spec) = &app.spec {
         self::spec(&mut sheet, spec);

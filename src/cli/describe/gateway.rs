@@ -1,5 +1,6 @@
 //! A Gateway -> its sheet.
 
+use std::path::Path;
 use std::time::SystemTime;
 
 use super::super::get::columns::{first_failure, first_line, status};
@@ -9,9 +10,9 @@ use super::{begin, conditions, errors, origin, problem};
 use crate::api::v1::{ConditionType, GatewayResource, ListenerStatus};
 
 /// All that is known of a Gateway but its events.
-pub(super) fn sheet(gateway: &GatewayResource, now: SystemTime) -> Sheet {
+pub(super) fn sheet(gateway: &GatewayResource, manifests: Option<&Path>, now: SystemTime) -> Sheet {
     let status = &gateway.status;
-    let mut sheet = begin(&gateway.metadata.name, &problem::of_gateway(gateway));
+    let mut sheet = begin(&gateway.metadata.name, &problem::of_gateway(gateway, manifests));
     origin(&mut sheet, &gateway.metadata, &status.file, status.served_generation, now);
     if let Some(spec) = &gateway.spec {
         sheet.values("Trusted Proxies", &spec.trusted_proxies);

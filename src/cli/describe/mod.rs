@@ -9,6 +9,7 @@ mod problem;
 mod sheet;
 mod source;
 
+use std::path::Path;
 use std::time::SystemTime;
 
 use anyhow::anyhow;
@@ -83,24 +84,31 @@ impl Describe {
         if found.is_empty() && missing.is_empty() {
             warn_user("No resources found");
         }
+        let sources = self.client.list::<SourceResource>(Kind::Source.plural(), &[]).await?.items;
+        let manifests = sources.into_iter().find_map(|source| source.spec).map(|spec| spec.path);
         let mut sheets = Vec::with_capacity(found.len());
         for (kind, object) in &found {
             let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
             let query = selector(&Reference { kind: *kind, name });
             let mut events = self.client.list::<Value>(Kind::Event.plural(), &[("fieldSelector", &query)]).await?.items;
             sort(&mut events);
-            sheets.push(describe(*kind, object, &events, SystemTime::now())?);
+            sheets.push(describe(*kind, object, &events, (manifests.as_deref(), SystemTime::now()))?);
         }
         print(&sheets.join("\n\n"))?;
         complain(&missing)
     }
 }
 
-/// The sheet of an object.
-fn describe(kind: Kind, object: &Value, events: &[Value], now: SystemTime) -> Result<String, serde_json::Error> {
+/// The sheet of an object. `manifests`: the directory that the daemon reads.
+fn describe(
+    kind: Kind,
+    object: &Value,
+    events: &[Value],
+    (manifests, now): (Option<&Path>, SystemTime),
+) -> Result<String, serde_json::Error> {
     let mut sheet = match kind {
-        Kind::App => app::sheet(&AppResource::deserialize(object)?, now),
-        Kind::Gateway => gateway::sheet(&GatewayResource::deserialize(object)?, now),
+        Kind::App => app::sheet(&AppResource::deserialize(object)?, manifests, now),
+        Kind::Gateway => gateway::sheet(&GatewayResource::deserialize(object)?, manifests, now),
         Kind::Source | Kind::Event => source::sheet(&SourceResource::deserialize(object)?, now),
     };
     let events: Vec<_> = events.iter().map(Event::deserialize).collect::<Result<_, _>>()?;

@@ -2,6 +2,8 @@
 //!
 //! In: conditions. Out: sentences, the most important one first; none if all is well. Never: a sentence that the status does not bear out.
 
+use std::path::Path;
+
 use super::super::get::columns::{first_failure, first_line};
 use super::advice;
 use crate::api::v1::{
@@ -9,17 +11,17 @@ use crate::api::v1::{
 };
 
 /// What is wrong with an App.
-pub(super) fn of_app(app: &AppResource) -> Vec<String> {
+pub(super) fn of_app(app: &AppResource, manifests: Option<&Path>) -> Vec<String> {
     let types = [ConditionType::Accepted, ConditionType::ResolvedRefs, ConditionType::Programmed, ConditionType::Ready];
     let Some(failure) = first_failure(&app.status, &types) else { return conflict(&app.status) };
     let mut lines = complaint(failure, &app.status.errors);
     lines.push(effect(app, failure));
-    lines.extend(advice::for_app(app, failure).map(|advice| format!("To do: {advice}")));
+    lines.extend(advice::for_app(app, failure, manifests).map(|advice| format!("To do: {advice}")));
     lines
 }
 
 /// What is wrong with a Gateway, or with one of its listeners.
-pub(super) fn of_gateway(gateway: &GatewayResource) -> Vec<String> {
+pub(super) fn of_gateway(gateway: &GatewayResource, manifests: Option<&Path>) -> Vec<String> {
     let types = [ConditionType::Accepted, ConditionType::Programmed];
     let of_listener = gateway.status.listeners.iter().filter_map(|listener| Some((listener, first_failure(listener, &types)?)));
     let mut lines = Vec::new();
@@ -30,8 +32,9 @@ pub(super) fn of_gateway(gateway: &GatewayResource) -> Vec<String> {
     let of_gateway = first_failure(&gateway.status, &[ConditionType::Accepted, ConditionType::Programmed, ConditionType::Ready]);
     // What a listener said is not said again.
     if let Some(failure) = of_gateway.filter(|failure| lines.is_empty() || failure.type_ == ConditionType::Accepted) {
+        let manifest = advice::path(&gateway.status.file, manifests);
         let mut first = complaint(failure, &gateway.status.errors);
-        first.extend(advice::for_manifest(&gateway.status.file, failure).map(|advice| format!("To do: {advice}")));
+        first.extend(advice::for_manifest(&manifest, &gateway.status.errors, failure).map(|advice| format!("To do: {advice}")));
         first.append(&mut lines);
         lines = first;
     }
@@ -76,6 +79,9 @@ fn effect(app: &AppResource, failure: &Condition) -> String {
     match (app.status.served_generation, failure.type_) {
         (None, _) if failure.reason == Reason::NameConflict => "Nothing of this manifest is served.".to_owned(),
         (None, _) => "Nothing of it is served: no request is routed to it.".to_owned(),
+        (Some(served), ConditionType::Accepted) if failure.reason == Reason::NoMatchingParent => {
+            format!("Generation {served} is served as before, until a listener leads to the new one.")
+        }
         (Some(served), ConditionType::Accepted) => format!("Generation {served} is served as before, until the manifest is valid again."),
         (Some(served), _) if served < newest => format!("Generation {served} is served as before; generation {newest} waits."),
         (Some(_), _) if failure.reason == Reason::RootNotFound => "Requests for its files are answered with 404.".to_owned(),

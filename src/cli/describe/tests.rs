@@ -8,7 +8,7 @@ const NOW: &str = "2026-01-01T00:10:00Z";
 
 fn text(kind: Kind, object: &Value, events: &[Value]) -> String {
     let now = humantime::parse_rfc3339(NOW).unwrap();
-    anstream::adapter::strip_str(&describe(kind, object, events, now).unwrap()).to_string()
+    anstream::adapter::strip_str(&describe(kind, object, events, (Some(Path::new("/etc/lxcproxy.d")), now)).unwrap()).to_string()
 }
 
 fn condition(type_: &str, status: &str, reason: &str, message: &str) -> Value {
@@ -123,7 +123,7 @@ fn an_invalid_manifest_says_what_is_served_and_lists_every_error() {
     let expected = [
         "Invalid: ttrss.yaml:7:3: spec.rule: unknown field (and 1 more, see Errors)",
         "Generation 1 is served as before, until the manifest is valid again.",
-        "To do: correct the manifest; `lxcproxy validate ttrss.yaml` in its directory checks it",
+        "To do: correct the manifest, and check it: lxcproxy validate /etc/lxcproxy.d/ttrss.yaml",
     ];
     assert_eq!(problem(&shown), expected);
     let message = shown.lines().position(|line| line.ends_with("   ttrss.yaml:7:3: spec.rule: unknown field")).unwrap();
@@ -139,12 +139,13 @@ fn an_invalid_manifest_says_what_is_served_and_lists_every_error() {
 
 #[test]
 fn every_reason_of_an_app_comes_with_what_to_do() {
-    let message = "backend `php`: bad\nroot /var/www: No such file or directory (os error 2)";
+    let message = "backend `php`: bad\nroot /var/www does not exist";
     for (reason, container, words) in [
-        ("ContainerNotFound", json!("ttrss"), "`lxc-ls -f` lists the containers"),
+        ("ContainerNotFound", json!("ttrss"), "correct spec.container"),
+        ("ContainerNotFound", json!({"runtime": "Directory", "rootfs": "../root"}), "mkdir /etc/lxcproxy.d/../root"),
         ("ContainerStopped", json!({"name": "ttrss", "path": "/srv/my lxc"}), "lxc-start -P '/srv/my lxc' -n ttrss"),
         ("SocketNotFound", json!({"name": "ttrss", "runtime": "Incus"}), "incus exec ttrss -- ls -l /run/php"),
-        ("NotASocket", json!({"runtime": "Directory", "rootfs": "../root"}), "ls -l ../root/run/php (from the directory of the manifest)"),
+        ("NotASocket", json!({"runtime": "Directory", "rootfs": "../root"}), "ls -l /etc/lxcproxy.d/../root/run/php"),
         ("SocketNotFound", Value::Null, "what is there: ls -l /run/php"),
         ("ConnectionRefused", json!("ttrss"), "lxc-attach -n ttrss -- ss -lntxp"),
         ("PermissionDenied", json!("ttrss"), "CAP_SYS_PTRACE"),
@@ -161,7 +162,7 @@ fn every_reason_of_an_app_comes_with_what_to_do() {
 
 #[test]
 fn a_version_that_waits_says_which_one_is_served() {
-    let mut app = app(&failing("ResolvedRefs", "RootNotFound", "root /var/www: No such file or directory (os error 2)"));
+    let mut app = app(&failing("ResolvedRefs", "RootNotFound", "root /var/www does not exist"));
     let shown = text(Kind::App, &app, &[]);
     assert_eq!(problem(&shown)[1], "Requests for its files are answered with 404.");
     assert!(problem(&shown)[2].ends_with("lxc-attach -n ttrss -- ls -l /var"), "{shown}");

@@ -29,6 +29,8 @@ pub(in crate::cli) struct Document {
     pub text: Arc<[u8]>,
     /// The text of its file, if the file holds nothing else.
     pub whole: Option<Arc<[u8]>>,
+    /// The same as JSON, if the text is not the user's own but made of what `get` printed: then only what it means counts.
+    pub json: Option<Arc<[u8]>>,
 }
 
 /// What becomes of an object.
@@ -38,7 +40,7 @@ pub(in crate::cli) enum Outcome {
     Created,
     /// Its text was another.
     Configured,
-    /// It is there already, letter by letter.
+    /// It is there already, letter by letter; or in other words, if the words are not the user's.
     Unchanged,
 }
 
@@ -100,15 +102,19 @@ impl Plan {
             self.set(&file, Some(ended(text)));
             return Ok(Outcome::Created);
         };
-        if Path::new(&file).extension().is_some_and(|extension| extension == "json") && !document.text.trim_ascii_start().starts_with(b"{")
-        {
+        let old = self.text(&file);
+        if document.json.is_some() && object(&old[section.body.clone()]).is_some_and(|old| Some(old) == object(&document.text)) {
+            return Ok(Outcome::Unchanged);
+        }
+        let in_json = Path::new(&file).extension().is_some_and(|extension| extension == "json");
+        let text = document.json.as_ref().filter(|_| in_json).unwrap_or(&document.text);
+        if in_json && !text.trim_ascii_start().starts_with(b"{") {
             return Err(Error::Json(name.clone(), file));
         }
-        let old = self.text(&file);
         let alone = self.something(&file).count() == 1;
         let new = match document.whole.as_ref().filter(|_| alone) {
             Some(whole) => ended(whole),
-            None => replaced(&old, &section, &document.text).into(),
+            None => replaced(&old, &section, text).into(),
         };
         if *new == *old {
             return Ok(Outcome::Unchanged);
@@ -206,6 +212,11 @@ impl fmt::Display for Name {
     }
 }
 
+/// The one object of a document's text.
+fn object(text: &[u8]) -> Option<manifest::Object> {
+    manifest::parse("", text).documents.pop()?.result.ok()
+}
+
 /// With an end to its last line.
 fn ended(text: &Arc<[u8]>) -> Arc<[u8]> {
     if text.ends_with(b"\n") { text.clone() } else { [&**text, b"\n"].concat().into() }
@@ -234,7 +245,7 @@ mod tests {
     }
 
     fn document(of: &str, text: &str) -> Document {
-        Document { name: name(of), text: text.as_bytes().into(), whole: Some(text.as_bytes().into()) }
+        Document { name: name(of), text: text.as_bytes().into(), whole: Some(text.as_bytes().into()), json: None }
     }
 
     fn changes(plan: &Plan) -> Vec<(String, Option<String>)> {
@@ -309,7 +320,7 @@ mod tests {
     fn a_change_that_would_break_a_neighbour_is_refused() {
         let text = format!("{}---\n{}", app("a", "/a"), app("b", "/b"));
         let mut plan = plan(&[("x.yaml", &text)]);
-        let odd = Document { name: name("a"), text: b"a: [\n"[..].into(), whole: None };
+        let odd = Document { name: name("a"), text: b"a: [\n"[..].into(), whole: None, json: None };
         assert_eq!(plan.put(&odd), Err(Error::Entangled(name("a"), "x.yaml".to_owned())));
         assert_eq!(changes(&plan), []);
     }

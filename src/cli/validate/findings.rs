@@ -43,11 +43,21 @@ pub(in crate::cli) struct Findings {
 type Names = HashMap<(usize, Kind, String), String>;
 
 impl Findings {
+    /// As the daemon will read it.
     pub(in crate::cli) fn of(input: &Input) -> Self {
+        Self::by(manifest::parse, input)
+    }
+
+    /// The same where output of `get` is taken as well.
+    pub(in crate::cli) fn of_printed(input: &Input) -> Self {
+        Self::by(manifest::parse_printed, input)
+    }
+
+    fn by(parse: fn(&str, &[u8]) -> Parsed, input: &Input) -> Self {
         let mut findings = Self { unread: input.unread.clone(), ..Self::default() };
         let mut names = Names::new();
         for manifest in &input.manifests {
-            findings.check(manifest, &mut names);
+            findings.check(manifest, parse(&manifest.file, &manifest.text), &mut names);
         }
         findings
     }
@@ -72,8 +82,7 @@ impl Findings {
         self.found.iter().map(|found| found.error.to_string()).chain(self.unread.iter().map(ToString::to_string))
     }
 
-    fn check(&mut self, manifest: &Manifest, names: &mut Names) {
-        let Parsed { documents, errors } = manifest::parse(&manifest.file, &manifest.text);
+    fn check(&mut self, manifest: &Manifest, Parsed { documents, errors }: Parsed, names: &mut Names) {
         self.invalid += usize::from(!errors.is_empty());
         self.found.extend(errors.into_iter().map(|error| Found { sort: Sort::Syntax, error }));
         for document in documents {
@@ -94,7 +103,7 @@ impl Findings {
 fn taken(manifest: &Manifest, document: &Document, names: &mut Names) -> Option<manifest::Error> {
     let (kind, name) = (document.kind?, document.name.clone()?);
     let Some(first) = names.get(&(manifest.argument, kind, name.clone())) else {
-        names.insert((manifest.argument, kind, name), format!("{}:{}", manifest.file, document.name_line()));
+        names.insert((manifest.argument, kind, name), format!("{}:{}", manifest.file, document.name_place().0));
         return None;
     };
     let message = format!("there is another {kind} `{name}` at {first}");

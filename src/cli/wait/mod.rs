@@ -159,7 +159,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let socket = dir.path().join("admin.sock");
         let listener = admin::Listener::bind(&socket).unwrap();
-        let (publisher, reader): (_, snapshot::Reader) = channel();
+        let (mut publisher, reader): (Publisher, snapshot::Reader) = channel();
+        publisher.publish(Snapshot::default());
         let metrics = admin::MetricsText::new(String::new);
         tokio::spawn(admin::serve(listener, None, reader, metrics, std::future::pending()));
         (dir, Client { socket }, publisher)

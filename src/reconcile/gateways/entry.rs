@@ -119,7 +119,7 @@ impl Entry {
             None => Ok(gateway),
             Some(index) => {
                 let field = format!("spec.listeners[{index}].address");
-                Err(Refusal::one(Reason::Invalid, (&self.record.file, line), &field, "is not an address".to_owned()))
+                Err(Refusal::one(Reason::Invalid, (&self.record.file, line, 1), &field, "is not an address".to_owned()))
             }
         }
     }

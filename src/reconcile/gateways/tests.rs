@@ -48,13 +48,19 @@ fn desired(name: &str, listeners: &[(&str, u16, &str)]) -> Desired<Gateway> {
         "apiVersion: lxcproxy.dev/v1\nkind: Gateway\nmetadata: {{name: {name}}}\nspec: {{listeners: [{}]}}\n",
         listeners.join(", ")
     );
-    Desired { file: format!("{name}.yaml"), line: 1, base: PathBuf::from("/"), object: Ok(Arc::new(serde_yaml::from_str(&text).unwrap())) }
+    Desired {
+        file: format!("{name}.yaml"),
+        line: 1,
+        named: (1, 1),
+        base: PathBuf::from("/"),
+        object: Ok(Arc::new(serde_yaml::from_str(&text).unwrap())),
+    }
 }
 
 fn refused(name: &str) -> Desired<Gateway> {
     let file = format!("{name}.yaml");
-    let refusal = Refusal::one(Reason::Invalid, (&file, 1), "", "no".to_owned());
-    Desired { file, line: 1, base: PathBuf::from("/"), object: Err(refusal) }
+    let refusal = Refusal::one(Reason::Invalid, (&file, 1, 1), "", "no".to_owned());
+    Desired { file, line: 1, named: (1, 1), base: PathBuf::from("/"), object: Err(refusal) }
 }
 
 /// A port that was free a moment ago.

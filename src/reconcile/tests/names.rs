@@ -21,7 +21,7 @@ async fn the_older_keeps_a_name_and_the_younger_takes_it_over_when_the_older_is_
     assert!(is(&refused, ConditionType::Accepted, Reason::NameConflict), "{refused:#?}");
     assert!(is(&refused, ConditionType::Programmed, Reason::NameConflict), "{refused:#?}");
     let error = &refused.status.errors[0];
-    assert_eq!((error.file.as_str(), error.line, error.field.as_str()), ("a.yaml", 1, "metadata.name"));
+    assert_eq!((error.file.as_str(), error.line, error.field.as_str()), ("a.yaml", 3, "metadata.name"));
     assert!(error.message.contains("the App in m.yaml"), "{error}");
     assert_eq!(house.ready("same", 1).await.metadata.labels["from"], "old");
     house.erase("m.yaml");

@@ -55,7 +55,7 @@ impl Setup {
             "apiVersion: lxcproxy.dev/v1\nkind: Gateway\nmetadata: {{name: web, {metadata}}}\nspec: {{listeners: [{listeners}]}}\n"
         );
         let object = Ok(Arc::new(serde_yaml::from_str(&text).unwrap()));
-        let desired = Desired { file: "web.yaml".to_owned(), base: PathBuf::from("/"), line: 1, object };
+        let desired = Desired { file: "web.yaml".to_owned(), base: PathBuf::from("/"), line: 1, named: (1, 1), object };
         let first = |name: &AppName, file: &str| Record {
             name: name.clone(),
             uid: "uid".to_owned(),
