@@ -33,7 +33,7 @@ fn tree(place: &Path, revision: &str) {
 }
 
 fn directory() -> (TempDir, PathBuf) {
-    let temp = tempfile::Builder::new().prefix("lxcproxy-test-").tempdir().unwrap();
+    let temp = crate::support::scratch();
     let top = temp.path().canonicalize().unwrap();
     (temp, top)
 }
@@ -57,19 +57,20 @@ fn keep_on(mut flip: impl FnMut(usize) + Send + 'static) -> JoinHandle<usize> {
 /// Takes listings from a source, and by looks of its own, while a link is turned. All have to be whole.
 async fn follow(root: &Path, flip: impl FnMut(usize) + Send + 'static) {
     let mut source = Dir::open(root).unwrap();
-    let mut seen = BTreeSet::from([whole(&timeout(SOON, source.next()).await.expect("the first comes at once"))]);
+    let mut last = timeout(SOON, source.next()).await.expect("the first comes at once");
+    let mut seen = BTreeSet::from([whole(&last)]);
     let flipping = keep_on(flip);
     let mut listings = 0;
     while !flipping.is_finished() {
         if let Ok(listing) = timeout(Duration::from_millis(20), source.next()).await {
             seen.insert(whole(&listing));
             listings += 1;
+            last = listing;
         }
     }
     let flips = flipping.join().unwrap();
     assert!(flips >= 20 && listings >= 5 && seen.len() >= 2, "{flips} flips, {listings} listings, {seen:?}");
     let (cold, deadline) = (list(root), Instant::now() + SOON);
-    let mut last = source.next().await;
     while difference(&last, &cold).is_some() {
         last = timeout_at(deadline, source.next()).await.expect("the source ends where the flips ended");
     }
