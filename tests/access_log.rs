@@ -25,7 +25,7 @@ struct Logged {
 
 impl Logged {
     fn new(form: &str, backend: Recorder) -> Self {
-        let dir = tempfile::Builder::new().prefix("lxcproxy-test-").tempdir().unwrap();
+        let dir = crate::support::scratch();
         fs::create_dir(dir.path().join("www")).unwrap();
         fs::write(dir.path().join("www/a.txt"), "a file\n").unwrap();
         let manifest = format!(
@@ -193,7 +193,7 @@ async fn a_tunnel_is_a_line_when_it_ends_with_all_that_it_carried() {
             }
         }
     });
-    let dir = tempfile::Builder::new().prefix("lxcproxy-test-").tempdir().unwrap();
+    let dir = crate::support::scratch();
     let log = dir.path().join("access.log");
     let manifest = format!(
         "apiVersion: lxcproxy.dev/v1\nkind: App\nmetadata: {{name: app}}\nspec:\n  backends: [{{name: web, http: {{tcp: \"{address}\"}}}}]\n  rules: [{{backendRefs: [{{name: web}}]}}]\n"

@@ -28,7 +28,7 @@ spec:
 
 /// A directory with files in it.
 fn directory(files: &[(&str, &str)]) -> tempfile::TempDir {
-    let dir = tempfile::Builder::new().prefix("lxcproxy-test-").tempdir().unwrap();
+    let dir = crate::support::scratch();
     for (name, text) in files {
         let path = dir.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -30,7 +30,7 @@ struct Demo {
 impl Demo {
     /// Starts it as this user, with a directory of this name for its temporary files.
     fn start(user: u32, tmp: &str) -> Self {
-        let dir = tempfile::Builder::new().prefix("lxcproxy-test-").tempdir().unwrap();
+        let dir = crate::support::scratch();
         let tmp = dir.path().join(tmp);
         fs::create_dir(&tmp).unwrap();
         let mut program = PathBuf::from(LXCPROXY);

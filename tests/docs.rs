@@ -72,7 +72,7 @@ fn every_manifest_and_every_part_of_one_is_valid() {
     for (path, text) in documents() {
         for block in blocks(&path, &text).into_iter().filter(|block| block.language == "yaml") {
             for manifest in whole(&block.text) {
-                let dir = tempfile::tempdir().unwrap();
+                let dir = crate::support::scratch();
                 fs::write(dir.path().join("shown.yaml"), &manifest).unwrap();
                 let said = lxcproxy_in(dir.path(), &["validate", "shown.yaml"]);
                 assert_eq!(said, Said::well("1 manifest valid\n"), "{}\n{manifest}", block.place);

@@ -32,7 +32,7 @@ struct PhpFpm {
 
 impl PhpFpm {
     fn start(scripts: &[(&str, &str)], keep: usize) -> Self {
-        let root = tempfile::tempdir().unwrap();
+        let root = crate::support::scratch();
         let at = |name: &str| root.path().join(name).display().to_string();
         for directory in ["run", "www"] {
             std::fs::create_dir(root.path().join(directory)).unwrap();

@@ -330,7 +330,7 @@ fn rules_are_chosen_by_exact_path_longest_prefix_and_expression() {
 
 #[test]
 fn a_unix_backend_whose_queue_stays_full_is_504_after_backend_connect() {
-    let dir = tempfile::Builder::new().prefix("lxcproxy-test-").tempdir().unwrap();
+    let dir = crate::support::scratch();
     let address = rustix::net::SocketAddrUnix::new(dir.path().join("app.sock")).unwrap();
     let socket = rustix::net::socket(rustix::net::AddressFamily::UNIX, rustix::net::SocketType::STREAM, None).unwrap();
     rustix::net::bind(&socket, &address).unwrap();

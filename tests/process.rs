@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::support::daemon::{Daemon, PATIENCE, eventually};
+use crate::support::lxc::LxcPath;
 use crate::support::needs;
 use crate::support::recorder::Recorder;
 
@@ -114,7 +115,7 @@ fn settings_come_from_the_environment_too() {
 fn a_port_that_is_taken_is_an_error_that_names_it() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let dir = tempfile::tempdir().unwrap();
+    let dir = crate::support::scratch();
     let mut command = std::process::Command::new(crate::support::daemon::LXCPROXY);
     command.args(["run", "--listen", &address, "--manifests"]).arg(dir.path());
     command.arg("--state-dir").arg(dir.path().join("state")).arg("--admin").arg(dir.path().join("admin.sock"));
@@ -126,7 +127,7 @@ fn a_port_that_is_taken_is_an_error_that_names_it() {
 
 #[test]
 fn the_limit_of_open_files_is_raised_to_what_is_allowed() {
-    let dir = tempfile::Builder::new().prefix("lxcproxy-test-").tempdir().unwrap();
+    let dir = crate::support::scratch();
     let mut command = std::process::Command::new("prlimit");
     command.args(["--nofile=200:3000", "setpriv", "--pdeathsig", "KILL", "--", crate::support::daemon::LXCPROXY, "run"]);
     command.args(["--listen", "127.0.0.1:0", "--manifests"]).arg(dir.path());
@@ -147,7 +148,7 @@ fn the_limit_of_open_files_is_raised_to_what_is_allowed() {
 fn a_killed_daemon_leaves_no_child_behind() {
     needs!(lxc);
     let manifest = Recorder::new().manifest("").replace("spec:\n", "spec:\n  container: lxcproxy-test-none\n");
-    let lxcpath = tempfile::Builder::new().prefix("lxcproxy-test-").tempdir().unwrap();
+    let lxcpath = LxcPath::new();
     let mut daemon = Daemon::builder().manifest("app.yaml", &manifest).lxcpath(lxcpath.path()).start();
     let pid = daemon.pid();
     let children = || {

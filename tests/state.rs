@@ -29,14 +29,27 @@ fn is_alone() -> bool {
     std::env::var_os(ALONE).is_some()
 }
 
-/// A daemon that serves version 1, with 256 KiB for its state.
-fn with_little_space(site: &Site) -> Daemon {
-    let mut daemon = Daemon::builder().manifest("site.yaml", &site.version("site", HOST, "1")).start();
-    daemon.kill9();
-    run(Command::new("mount").args(["-t", "tmpfs", "-o", "size=256k", "tmpfs"]).arg(daemon.state_dir()));
-    daemon.restart();
-    daemon.wait_condition("site", "Ready", PATIENCE);
-    daemon
+/// A daemon whose state is on a file system of its own.
+struct Alone(Daemon);
+
+impl Alone {
+    /// It serves version 1, with 256 KiB for its state.
+    fn with_little_space(site: &Site) -> Self {
+        let mut alone = Self(Daemon::builder().manifest("site.yaml", &site.version("site", HOST, "1")).start());
+        alone.0.kill9();
+        run(Command::new("mount").args(["-t", "tmpfs", "-o", "size=256k", "tmpfs"]).arg(alone.0.state_dir()));
+        alone.0.restart();
+        alone.0.wait_condition("site", "Ready", PATIENCE);
+        alone
+    }
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        self.0.kill9();
+        // A directory on which something is mounted can't be removed.
+        let _ = Command::new("umount").arg(self.0.state_dir()).output();
+    }
 }
 
 fn fill(file: &Path) {
@@ -105,12 +118,13 @@ fn on_a_full_disk() {
         return;
     }
     let site = Site::new("hello");
-    let mut daemon = with_little_space(&site);
+    let mut alone = Alone::with_little_space(&site);
+    let daemon = &mut alone.0;
     let filler = daemon.state_dir().join("filler");
     fill(&filler);
-    serves_what_it_cannot_keep(&mut daemon, &site, "No space left on device");
+    serves_what_it_cannot_keep(daemon, &site, "No space left on device");
     fs::remove_file(&filler).unwrap();
-    keeps_again(&mut daemon, &site);
+    keeps_again(daemon, &site);
 }
 
 #[test]
@@ -126,12 +140,13 @@ fn on_a_read_only_disk() {
         return;
     }
     let site = Site::new("hello");
-    let mut daemon = with_little_space(&site);
+    let mut alone = Alone::with_little_space(&site);
+    let daemon = &mut alone.0;
     let remount = |daemon: &Daemon, how: &str| run(Command::new("mount").args(["-o", how]).arg(daemon.state_dir()));
-    remount(&daemon, "remount,ro");
-    serves_what_it_cannot_keep(&mut daemon, &site, "Read-only file system");
-    remount(&daemon, "remount,rw");
-    keeps_again(&mut daemon, &site);
+    remount(daemon, "remount,ro");
+    serves_what_it_cannot_keep(daemon, &site, "Read-only file system");
+    remount(daemon, "remount,rw");
+    keeps_again(daemon, &site);
 }
 
 #[test]

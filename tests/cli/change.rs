@@ -1,15 +1,15 @@
 //! `lxcproxy apply` and `delete`: the manifest directory changes whole or not at all, and the daemon follows.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Instant;
 
 use super::directory;
 use super::get::site;
 use crate::support::cli::{Said, lxcproxy_in, said};
-use crate::support::daemon::{Daemon, LXCPROXY, PATIENCE};
+use crate::support::daemon::{Daemon, LXCPROXY, PATIENCE, eventually};
 
 /// `apply` or `delete`, in a directory with these files, on the manifests in its `m`.
 fn change(dir: &Path, args: &[&str]) -> Said {
@@ -158,36 +158,45 @@ fn a_kill_in_the_middle_leaves_one_version_whole() {
     let dir = directory(&[("m/a.yaml", "")]);
     let place = dir.path().join("m/a.yaml");
     // Large enough that writing takes a while.
-    let filler = format!("# {}\n", "x".repeat(100)).repeat(8_000);
+    let filler = format!("# {}\n", "x".repeat(100)).repeat(4_000);
     let version = |host: &str| format!("{filler}{}", site("a", host));
     let versions = [version("one.org"), version("two.org")];
     fs::write(&place, &versions[0]).unwrap();
     for (n, text) in versions.iter().enumerate() {
         fs::write(dir.path().join(format!("{n}.yaml")), text).unwrap();
     }
-    let began = Instant::now();
-    assert_eq!(change(dir.path(), &["apply", "-f", "1.yaml"]).code, 0);
-    let whole = began.elapsed();
-    let (mut killed, mut seen) = (0, [0, 0]);
-    for round in 0..40 {
-        let mut command = Command::new(LXCPROXY);
-        let file = format!("{}.yaml", round % 2);
-        command.current_dir(dir.path()).args(["apply", "--manifests", "m", "--admin", "none.sock", "-f", &file]);
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        // Every time a little later, from before the start to behind the end.
-        let until = Instant::now() + whole * round / 30;
-        while Instant::now() < until && child.try_wait().unwrap().is_none() {
-            std::thread::yield_now();
-        }
-        let _ = child.kill();
-        killed += usize::from(!child.wait().unwrap().success());
+    // What the text is called until it has all of it.
+    let unfinished = dir.path().join("m/.lxcproxy.tmp");
+    let written = || fs::metadata(&unfinished).map_or(0, |found| found.len());
+    let inode = || fs::metadata(&place).unwrap().ino();
+    let found = || {
         let found = fs::read_to_string(&place).unwrap();
-        let which = versions.iter().position(|version| *version == found).unwrap_or_else(|| panic!("{} bytes of neither", found.len()));
-        seen[which] += 1;
+        versions.iter().position(|version| *version == found).unwrap_or_else(|| panic!("{} bytes of neither", found.len()))
+    };
+    let all = versions[0].len() as u64;
+    for (moment, least) in [("the start", 0), ("a beginning", 1), ("the half", all / 2), ("the whole", all), ("the new name", u64::MAX)] {
+        let (named, is_left) = (least == u64::MAX, (1..=all).contains(&least));
+        // The kill may come too late.
+        let hit = eventually(2 * PATIENCE, || {
+            let _ = fs::remove_file(&unfinished);
+            let (before, old) = (found(), inode());
+            let mut command = Command::new(LXCPROXY);
+            let file = format!("{}.yaml", 1 - before);
+            command.current_dir(dir.path()).args(["apply", "--manifests", "m", "--admin", "none.sock", "-f", &file]);
+            let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            let is_due = || if named { inode() != old } else { written() >= least };
+            while !is_due() && child.try_wait().unwrap().is_none() {}
+            let _ = child.kill();
+            let killed = child.wait().unwrap().signal() == Some(9);
+            let changed = found() != before;
+            if killed && changed == named && unfinished.exists() == is_left { Ok(()) } else { Err("it was too late".to_owned()) }
+        });
+        hit.unwrap_or_else(|problem| panic!("killed at {moment}: {problem}"));
     }
-    assert!(killed > 0 && seen[0] > 0 && seen[1] > 0, "{killed} killed, seen {seen:?}");
-    assert_eq!(change(dir.path(), &["apply", "-f", "0.yaml"]).code, 0);
-    assert_eq!(files(&dir.path().join("m")), [file("a.yaml", &versions[0])], "no leftover");
+    fs::write(&unfinished, "left by a kill").unwrap();
+    let last = 1 - found();
+    assert_eq!(change(dir.path(), &["apply", "-f", &format!("{last}.yaml")]).code, 0);
+    assert_eq!(files(&dir.path().join("m")), [file("a.yaml", &versions[last])], "no leftover");
 }
 
 #[test]

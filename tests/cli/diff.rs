@@ -67,7 +67,7 @@ fn what_can_not_be_compared_is_exit_code_2() {
     let alone = diff(&daemon, &[("blog.yaml", &site("blog", "x.org"))], &["blog.yaml"]);
     assert_eq!(alone.code, 1);
     drop(daemon);
-    let dir = tempfile::tempdir().unwrap();
+    let dir = crate::support::scratch();
     fs::write(dir.path().join("a.yaml"), site("blog", "x.org")).unwrap();
     let nobody = crate::support::cli::lxcproxy_in(dir.path(), &["diff", "a.yaml", "--admin", "none.sock"]);
     assert!(nobody.code == 2 && nobody.err.contains("is `lxcproxy run` running?"), "{nobody:?}");

@@ -243,7 +243,7 @@ fn nothing_to_show_is_said_and_is_no_error() {
 
 #[test]
 fn without_a_daemon_it_says_what_is_missing() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = crate::support::scratch();
     let commands = [
         &["get", "apps"][..],
         &["get", "apps", "--watch"],

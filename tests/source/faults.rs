@@ -151,7 +151,7 @@ fn a_directory_that_is_unmounted_is_no_deletion_and_is_found_again_when_it_is_mo
         let mut command = Command::new("nsenter");
         run(command.args(["--mount", "--target", &daemon.pid().to_string(), program]).args(args));
     };
-    for version in ["1", "2", "3"] {
+    for version in ["1", "2"] {
         fs::write(volume.join("site.yaml"), site.version("site", HOST, version)).unwrap();
         inside("mount", &[Path::new("--bind"), &volume, &root]);
         serves(&daemon, version);

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{JoinHandle, spawn};
 use std::time::Duration;
 
@@ -17,9 +19,10 @@ use super::{SOON, difference};
 use crate::support::needs;
 
 const FILES: usize = 30;
-/// How long the link is turned, and how often at most.
-const TIME: Duration = Duration::from_secs(3);
-const FLIPS: usize = 20_000;
+/// How long the link is turned at least, and how long and how often at most.
+const TIME: Duration = Duration::from_secs(2);
+const LONGEST: Duration = Duration::from_secs(30);
+const FLIPS: usize = 1_000_000;
 
 const REVISIONS: [&str; 2] = ["aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa1", "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb2"];
 
@@ -33,7 +36,7 @@ fn tree(place: &Path, revision: &str) {
 }
 
 fn directory() -> (TempDir, PathBuf) {
-    let temp = tempfile::Builder::new().prefix("lxcproxy-test-").tempdir().unwrap();
+    let temp = crate::support::scratch();
     let top = temp.path().canonicalize().unwrap();
     (temp, top)
 }
@@ -48,28 +51,46 @@ fn whole(listing: &Listing) -> String {
     listing.revision.clone()
 }
 
-/// Calls it with 0, 1, 2... for a while, on a thread of its own.
-fn keep_on(mut flip: impl FnMut(usize) + Send + 'static) -> JoinHandle<usize> {
-    let until = std::time::Instant::now() + TIME;
-    spawn(move || (0..FLIPS).take_while(|_| std::time::Instant::now() < until).map(&mut flip).count())
+/// A link that is turned and turned, on a thread of its own.
+struct Flipping {
+    began: Instant,
+    enough: Arc<AtomicBool>,
+    thread: JoinHandle<usize>,
+}
+
+impl Flipping {
+    /// Calls it with 0, 1, 2...
+    fn start(mut flip: impl FnMut(usize) + Send + 'static) -> Self {
+        let (began, enough) = (Instant::now(), Arc::<AtomicBool>::default());
+        let stop = enough.clone();
+        let goes_on = move |_: &usize| !stop.load(Ordering::Relaxed) && began.elapsed() < LONGEST;
+        Self { began, enough, thread: spawn(move || (0..FLIPS).take_while(goes_on).map(&mut flip).count()) }
+    }
+
+    /// Whether it goes on; it ends once enough was seen, but not too soon.
+    fn goes_on(&self, seen_enough: bool) -> bool {
+        self.enough.store(seen_enough && self.began.elapsed() >= TIME, Ordering::Relaxed);
+        !self.thread.is_finished()
+    }
 }
 
 /// Takes listings from a source, and by looks of its own, while a link is turned. All have to be whole.
 async fn follow(root: &Path, flip: impl FnMut(usize) + Send + 'static) {
     let mut source = Dir::open(root).unwrap();
-    let mut seen = BTreeSet::from([whole(&timeout(SOON, source.next()).await.expect("the first comes at once"))]);
-    let flipping = keep_on(flip);
+    let mut last = timeout(SOON, source.next()).await.expect("the first comes at once");
+    let mut seen = BTreeSet::from([whole(&last)]);
+    let flipping = Flipping::start(flip);
     let mut listings = 0;
-    while !flipping.is_finished() {
+    while flipping.goes_on(listings >= 5 && seen.len() >= 2) {
         if let Ok(listing) = timeout(Duration::from_millis(20), source.next()).await {
             seen.insert(whole(&listing));
             listings += 1;
+            last = listing;
         }
     }
-    let flips = flipping.join().unwrap();
+    let flips = flipping.thread.join().unwrap();
     assert!(flips >= 20 && listings >= 5 && seen.len() >= 2, "{flips} flips, {listings} listings, {seen:?}");
     let (cold, deadline) = (list(root), Instant::now() + SOON);
-    let mut last = source.next().await;
     while difference(&last, &cold).is_some() {
         last = timeout_at(deadline, source.next()).await.expect("the source ends where the flips ended");
     }
@@ -100,14 +121,14 @@ fn a_look_at_links_that_are_turned_at_full_speed_is_one_revision() {
         if data {
             config_map_links(&root);
         }
-        let flipping = keep_on(move |number| turn(&link, Path::new(&format!("{prefix}{}", REVISIONS[number % 2]))));
+        let flipping = Flipping::start(move |number| turn(&link, Path::new(&format!("{prefix}{}", REVISIONS[number % 2]))));
         let mut seen = BTreeSet::new();
         let mut looks = 0;
-        while !flipping.is_finished() {
+        while flipping.goes_on(looks >= 20 && seen.len() == 2) {
             seen.insert(whole(&list(&root)));
             looks += 1;
         }
-        assert!(flipping.join().unwrap() >= 20 && looks >= 20 && seen.len() == 2, "{looks} looks, {seen:?}");
+        assert!(flipping.thread.join().unwrap() >= 20 && looks >= 20 && seen.len() == 2, "{looks} looks, {seen:?}");
     }
 }
 

@@ -58,7 +58,7 @@ impl Stage {
         let layout = LAYOUTS[usize::try_from(number).expect("a few") % LAYOUTS.len()];
         let seed = dice.roll();
         let text = |name: &str, count: u64| format!("# {name}\nkind: App\nspec: {{version: {count}}}\n");
-        let temp = tempfile::Builder::new().prefix("lxcproxy-test-").tempdir().unwrap();
+        let temp = crate::support::scratch();
         let top = temp.path().to_owned();
         let tree = spawn_blocking(move || Tree::new(&top, "m", layout, seed, Box::new(text))).await.unwrap();
         let root = tree.root.clone();

@@ -13,7 +13,7 @@ use super::SOON;
 const BOUNDED: Duration = Duration::from_secs(60);
 
 fn directory() -> (tempfile::TempDir, std::path::PathBuf) {
-    let temp = tempfile::Builder::new().prefix("lxcproxy-test-").tempdir().unwrap();
+    let temp = crate::support::scratch();
     let root = temp.path().canonicalize().unwrap().join("m");
     fs::create_dir(&root).unwrap();
     (temp, root)

@@ -111,7 +111,7 @@ impl Builder {
     /// Starts it, and waits until it listens and says that it is ready.
     #[must_use]
     pub fn start(self) -> Daemon {
-        let dir = tempfile::Builder::new().prefix("lxcproxy-test-").tempdir().unwrap();
+        let dir = super::scratch();
         fs::create_dir(dir.path().join("manifests")).unwrap();
         let mut daemon = Daemon { dir, started_with: self, child: None, log: Arc::default(), addresses: Vec::new() };
         for (name, text) in &daemon.started_with.manifests {

@@ -9,6 +9,7 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::daemon::{PATIENCE, eventually};
 use super::netns::Netns;
 use super::{program, run, until};
 
@@ -102,6 +103,8 @@ impl Drop for Owned {
         if Path::new("/run/lxc").join(lxcpath.strip_prefix("/").unwrap_or(&lxcpath)).join("monitor-fifo").exists() {
             let _ = program(self.netns.as_deref(), "lxc-monitor").arg("-P").arg(&lxcpath).args(["-Q", "-n", ".*"]).output();
         }
+        // The container's monitor, and an `lxc-info` whose daemon was killed, end by themselves, and make LXC's directories again before.
+        let _ = eventually(PATIENCE, || if is_named(&lxcpath) { Err("LXC's programs go on".to_owned()) } else { Ok(()) });
         remove(&self.top);
         for state in ["/run/lxc", "/run/lxc/lock"] {
             remove(&Path::new(state).join(self.top.strip_prefix("/").unwrap_or(&self.top)));
@@ -268,6 +271,14 @@ impl Drop for Container {
         let _ = self.lxc("lxc-stop").arg("-k").output();
         remove(&self.lxcpath().join(&self.name));
     }
+}
+
+/// Whether a process has this path on its command line.
+fn is_named(path: &Path) -> bool {
+    let path = path.as_os_str().as_encoded_bytes();
+    let processes = fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok);
+    let mut lines = processes.filter_map(|process| fs::read(process.path().join("cmdline")).ok());
+    lines.any(|line| line.windows(path.len()).any(|part| part == path))
 }
 
 /// Removes a tree, and nothing that is mounted in it.

@@ -24,6 +24,7 @@ use std::time::Duration;
 
 pub use daemon::PATIENCE;
 use netns::Netns;
+use tempfile::TempDir;
 
 /// Leaves the test out if one of these is missing and may be: `lxc`, `root`, `php-fpm`, `php`, or a program's name.
 macro_rules! needs {
@@ -68,6 +69,11 @@ fn is_there(need: &str) -> bool {
 fn on_path(program: &str) -> bool {
     let path = std::env::var("PATH").unwrap_or_default();
     path.split(':').chain(["/usr/sbin", "/sbin"]).any(|directory| std::path::Path::new(directory).join(program).is_file())
+}
+
+/// A new directory for temporary files. Its name begins with `lxcproxy-test-PID-`: `tests/sweep` finds what a killed run has left.
+pub fn scratch() -> TempDir {
+    tempfile::Builder::new().prefix(&format!("lxcproxy-test-{}-", std::process::id())).tempdir().unwrap()
 }
 
 /// Waits for a condition, and panics if it is not there in time.

@@ -66,7 +66,7 @@ impl Nginx {
     }
 
     fn attempt(server: &str, netns: Option<Arc<Netns>>) -> Result<Self, String> {
-        let dir = tempfile::Builder::new().prefix("lxcproxy-test-").tempdir().unwrap();
+        let dir = super::scratch();
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let places: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|kind| format!("    {kind}_temp_path {};\n", dir.path().join(kind).display()))

@@ -18,7 +18,7 @@ impl Site {
     /// A site whose backend answers `text`.
     #[must_use]
     pub fn new(text: &str) -> Self {
-        let dir = tempfile::Builder::new().prefix("lxcproxy-test-").tempdir().unwrap();
+        let dir = super::scratch();
         for place in ["www", "run"] {
             fs::create_dir(dir.path().join(place)).unwrap();
         }

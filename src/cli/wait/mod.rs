@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{anyhow, bail};
 use clap::Args;
+use http::StatusCode;
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
@@ -95,7 +96,12 @@ async fn until(client: &Client, reference: &Reference, wanted: Wanted, deadline:
     let mut watch = None;
     let mut uid = None;
     loop {
-        let objects = client.list::<Value>(reference.kind.plural(), &query).await?.items;
+        let objects = match client.list::<Value>(reference.kind.plural(), &query).await {
+            Ok(list) => list.items,
+            // A daemon that starts has nothing to say for a while; it has taken its time to say so.
+            Err(error) if is_early(&error) && Instant::now() < deadline => continue,
+            Err(error) => return Err(error),
+        };
         let object = object(objects)?;
         unseen.take_if(|written| written.is_seen_in(object.as_ref()) || Instant::now() >= sight);
         let first = uid.is_none();
@@ -115,6 +121,11 @@ async fn until(client: &Client, reference: &Reference, wanted: Wanted, deadline:
             Err(_) => return Ok(Outcome::TimedOut(wanted.missing_in(same))),
         }
     }
+}
+
+/// Whether the daemon serves no snapshot yet.
+fn is_early(error: &client::Error) -> bool {
+    matches!(error, client::Error::Refused(status) if status.code == StatusCode::SERVICE_UNAVAILABLE.as_u16())
 }
 
 /// The object that has the name, before manifests that only want it.
@@ -147,6 +158,8 @@ mod tests {
     use std::sync::Arc;
 
     use serde_json::json;
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+    use tokio::net::UnixListener;
 
     use super::*;
     use crate::api::v1::AppResource;
@@ -155,6 +168,7 @@ mod tests {
 
     const SOON: Duration = Duration::from_secs(10);
 
+    /// A daemon that serves nothing so far.
     fn daemon() -> (tempfile::TempDir, Client, Publisher) {
         let dir = tempfile::tempdir().unwrap();
         let socket = dir.path().join("admin.sock");
@@ -241,6 +255,41 @@ mod tests {
         assert_eq!(wait("condition=Accepted").await, Outcome::TimedOut("there is no condition Accepted".to_owned()));
         publish(&mut publisher, "True", 1, 2);
         assert_eq!(wait("condition=Ready").await, Outcome::TimedOut("Ready was observed at generation 1, not 2".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_daemon_that_has_nothing_to_say_yet_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let client = Client { socket: dir.path().join("admin.sock") };
+        let listener = UnixListener::bind(&client.socket).unwrap();
+        let waiting = |deadline| {
+            let client = client.clone();
+            tokio::spawn(async move { until(&client, &ttrss(), Wanted::Create, deadline).await })
+        };
+        let early = r#"{"apiVersion": "v1", "kind": "Status", "status": "Failure", "message": "not yet", "reason": "", "code": 503}"#;
+        let list = json!({"apiVersion": "lxcproxy.dev/v1", "kind": "AppList", "metadata": {"resourceVersion": "1"}, "items": [
+            {"apiVersion": "lxcproxy.dev/v1", "kind": "App", "metadata": {"name": "ttrss"}, "status": {"file": "f", "conditions": []}}
+        ]});
+        let patient = waiting(Instant::now() + SOON);
+        answer(&listener, "503 Service Unavailable", early).await;
+        answer(&listener, "200 OK", &list.to_string()).await;
+        assert_eq!(patient.await.unwrap().unwrap(), Outcome::Met);
+        let hasty = waiting(Instant::now());
+        answer(&listener, "503 Service Unavailable", early).await;
+        assert!(is_early(&hasty.await.unwrap().unwrap_err()));
+    }
+
+    /// Answers one question.
+    async fn answer(listener: &UnixListener, status: &str, body: &str) {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut stream = BufReader::new(stream);
+        let mut line = String::from("the first");
+        while !line.trim().is_empty() {
+            line.clear();
+            stream.read_line(&mut line).await.unwrap();
+        }
+        let answer = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        stream.write_all(answer.as_bytes()).await.unwrap();
     }
 
     #[tokio::test]
