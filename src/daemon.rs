@@ -8,6 +8,7 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::header::UPGRADE;
 use http::{HeaderValue, Request, Response};
@@ -31,6 +32,10 @@ use crate::state::Store;
 use crate::telemetry::access::{self, Log};
 use crate::{admin, listen, snapshot, telemetry};
 use sockets::Follower;
+
+/// Calls of the system that are still under way at the end, such as a record being written, have this long: a disk or a file system that
+/// hangs keeps no daemon alive.
+const LAST_CALLS: Duration = Duration::from_secs(5);
 
 /// What a daemon that serves is told by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +78,10 @@ pub enum Error {
 /// # Errors
 /// A socket can't be bound, or a thread can't be started. A Gateway's is no error: its status says it.
 pub fn run(settings: &Settings, hangup: Hangup, ready: impl FnOnce(Ready)) -> Result<(), Error> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(both_planes(settings, hangup, ready))
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let end = runtime.block_on(both_planes(settings, hangup, ready));
+    runtime.shutdown_timeout(LAST_CALLS);
+    end
 }
 
 async fn both_planes(settings: &Settings, hangup: Hangup, ready: impl FnOnce(Ready)) -> Result<(), Error> {

@@ -1,6 +1,7 @@
 //! Which Apps are looked at next, which later, and which are being looked at.
 //!
-//! In: names, times, jobs. Out: what was seen. Never: two looks at one App at a time; more than a bounded number in all.
+//! In: names, times, jobs. Out: what was seen. Never: two looks at one App at a time; more than a bounded number in all; an App that waits
+//! because others never rest.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use tokio::time::Instant;
 
 use super::entry::{Job, Seen};
 use super::fault;
+use super::queue::Queue;
 use crate::container::Runtimes;
 use crate::metrics::Control;
 use crate::names::AppName;
@@ -21,7 +23,7 @@ const LOOKS_AT_ONCE: usize = 64;
 #[derive(Debug)]
 pub(super) struct Agenda {
     runtimes: Arc<Runtimes>,
-    now: BTreeSet<AppName>,
+    now: Queue,
     later: BTreeSet<(Instant, AppName)>,
     when: HashMap<AppName, Instant>,
     looks: JoinSet<Result<Seen, String>>,
@@ -34,7 +36,7 @@ impl Agenda {
     pub(super) fn new(runtimes: Arc<Runtimes>) -> Self {
         Self {
             runtimes,
-            now: BTreeSet::new(),
+            now: Queue::default(),
             later: BTreeSet::new(),
             when: HashMap::new(),
             looks: JoinSet::new(),
@@ -46,7 +48,7 @@ impl Agenda {
     /// Looks at an App as soon as there is room.
     pub(super) fn soon(&mut self, name: AppName) {
         self.cancel(&name);
-        self.now.insert(name);
+        self.now.push(name);
     }
 
     /// Looks at an App at a time, unless something asks for it earlier.
@@ -87,7 +89,7 @@ impl Agenda {
             self.soon(name);
         }
         while self.looks.len() < LOOKS_AT_ONCE
-            && let Some(name) = self.now.pop_first()
+            && let Some(name) = self.now.pop()
         {
             if self.looking.values().any(|busy| *busy == name) {
                 self.again.insert(name);
@@ -127,7 +129,7 @@ impl Agenda {
         };
         let name = self.looking.remove(&id)?;
         if self.again.remove(&name) {
-            self.now.insert(name.clone());
+            self.now.push(name.clone());
         }
         Some((name, seen))
     }

@@ -76,7 +76,7 @@ impl Board {
 
     /// Something about an App has changed.
     pub(super) fn note(&mut self, name: AppName) {
-        self.apps.changed.insert(name);
+        self.apps.changed.push(name);
     }
 
     /// Its routes have changed; conflicts of others may have, too. All of it or, if it panics, nothing.
@@ -85,7 +85,7 @@ impl Board {
         let mut listeners = self.listeners.clone();
         listeners.insert(&Arc::new(app));
         self.replace(&name, listeners);
-        self.apps.changed.insert(name);
+        self.apps.changed.push(name);
     }
 
     /// It is gone, and its routes with it.
@@ -93,7 +93,7 @@ impl Board {
         let mut listeners = self.listeners.clone();
         listeners.remove(&name);
         self.replace(&name, listeners);
-        self.apps.changed.insert(name);
+        self.apps.changed.push(name);
     }
 
     /// Says again what there is to say of every Gateway, and keeps again what could not be kept: as a look does for an App.
@@ -141,10 +141,10 @@ impl Board {
         self.publish_news();
         if self.keeper.is_idle() && !self.nothing_changed() {
             let now = now();
-            let apps: Vec<_> = std::iter::from_fn(|| self.apps.changed.pop_first()).take(BATCH).collect();
+            let apps: Vec<_> = std::iter::from_fn(|| self.apps.changed.pop()).take(BATCH).collect();
             self.apps.drafts =
                 apps.into_iter().map(|name| (name.clone(), entries.get(&name).map(|entry| self.draft(entry, &now)))).collect();
-            let others = std::mem::take(&mut self.gateways.changed);
+            let others: Vec<_> = std::iter::from_fn(|| self.gateways.changed.pop()).take(BATCH).collect();
             let draft = |name: AppName| (name.clone(), gateways.entry(&name).map(|entry| self.draft_gateway(entry, &now)));
             self.gateways.drafts = others.into_iter().map(draft).collect();
             let apps = records(&self.apps, |name| entries.get(name).map(|entry| &entry.record));

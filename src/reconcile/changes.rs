@@ -59,16 +59,13 @@ pub(super) fn tell_removed(events: &mut Events, subject: Subject<'_>, at: Moment
 pub(super) fn tell_kept(events: &mut Events, object: ObjectReference, trouble: Option<&str>, at: Moment<'_>) {
     let subject = Subject { kind: &object.kind, name: &object.name, file: "" };
     let (app, gateway) = (subject.only("App"), subject.only("Gateway"));
-    match trouble {
-        Some(trouble) => {
-            tracing::error!(app, gateway, "state can't be kept: {trouble}");
-            let message = format!("it is served, but a restart would not know of it: {trouble}");
-            events.say(object, EventType::Warning, Reason::StateNotKept, &message, at);
-        }
-        None => {
-            tracing::info!(app, gateway, "state is kept again");
-            events.say(object, EventType::Normal, Reason::StateKept, "it is kept on disk again", at);
-        }
+    if let Some(trouble) = trouble {
+        tracing::error!(app, gateway, "state can't be kept: {trouble}");
+        let message = format!("its state can't be kept on disk, a restart would not know of the last change: {trouble}");
+        events.say(object, EventType::Warning, Reason::StateNotKept, &message, at);
+    } else {
+        tracing::info!(app, gateway, "state is kept again");
+        events.say(object, EventType::Normal, Reason::StateKept, "it is kept on disk again", at);
     }
 }
 

@@ -88,6 +88,7 @@ impl Events {
     }
 
     fn forget(&mut self, event: &Arc<Event>) {
+        // At most `MOST` comparisons, whatever there is; one for the oldest, which is what goes.
         if let Some(at) = self.all.iter().position(|other| Arc::ptr_eq(other, event)) {
             self.all.remove(at);
         }

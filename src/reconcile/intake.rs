@@ -1,6 +1,6 @@
-//! A listing -> what each App should be, and which Apps are gone.
+//! A listing -> what each App and Gateway should be, and which are gone.
 //!
-//! In: listings, and the file that each App came from last. Out: an [`Assignment`]. Never: a deletion that may be a mistake of the place.
+//! In: listings, and the file that each object came from last. Out: an [`Assignment`]. Never: a deletion that may be a mistake of the place.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

@@ -14,7 +14,7 @@ use crate::manifest::Kind;
 use crate::names::AppName;
 use crate::state::{Kept, Record, Store};
 
-/// Records that are kept before the next word is said of them.
+/// Records of a kind that are kept before the next word is said of them.
 pub(super) const BATCH: usize = 64;
 
 /// The one who keeps.

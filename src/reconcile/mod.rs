@@ -20,6 +20,7 @@ mod intake;
 mod keep;
 mod origin;
 mod parents;
+mod queue;
 pub mod refusal;
 mod resource;
 pub mod step;

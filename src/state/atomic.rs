@@ -47,7 +47,7 @@ pub(super) fn remove(dir: &Path, path: &Path) -> io::Result<()> {
 }
 
 /// Makes names that came or went durable.
-fn sync_directory(dir: &Path) -> io::Result<()> {
+pub(super) fn sync_directory(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 

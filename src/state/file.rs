@@ -38,14 +38,28 @@ pub(super) enum Failed {
     Corrupt(String),
 }
 
-/// The text of the record's file, and its checksum.
-pub(super) fn encode<T: Kept>(record: &Record<T>) -> io::Result<(String, u64)> {
+/// A record that may be written.
+pub(super) struct Encoded {
+    record: Value,
+    /// Tells whether it is what is on disk already.
+    pub(super) checksum: u64,
+}
+
+/// Begins to make the record's file.
+pub(super) fn encode<T: Kept>(record: &Record<T>) -> io::Result<Encoded> {
     let record = serde_json::to_value(record)?;
     let checksum = fnv1a(record.to_string().as_bytes());
-    let envelope = Envelope { version: VERSION, checksum: format!("{checksum:016x}"), record };
-    let mut text = serde_json::to_string_pretty(&envelope)?;
-    text.push('\n');
-    Ok((text, checksum))
+    Ok(Encoded { record, checksum })
+}
+
+impl Encoded {
+    /// The text of the file.
+    pub(super) fn text(self) -> io::Result<String> {
+        let envelope = Envelope { version: VERSION, checksum: format!("{:016x}", self.checksum), record: self.record };
+        let mut text = serde_json::to_string_pretty(&envelope)?;
+        text.push('\n');
+        Ok(text)
+    }
 }
 
 /// Reads the record that a file of this name (without `.json`) should hold.

@@ -208,14 +208,16 @@ impl Store {
     pub fn save<T: Kept>(&self, record: &Record<T>) -> Result<(), Error> {
         let directory = self.state_dir.join(T::DIRECTORY);
         let path = path(&directory, &record.name);
-        let (text, checksum) = file::encode(record).map_err(|error| Error::io("write", &path, error))?;
+        let failed = |error| Error::io("write", &path, error);
+        let encoded = file::encode(record).map_err(failed)?;
+        let checksum = encoded.checksum;
         let mut saved = self.saved();
         if saved.get(&path) == Some(&checksum) && path.exists() {
             return Ok(());
         }
         saved.remove(&path);
         make_directory(&directory)?;
-        atomic::replace(&directory, &path, text.as_bytes()).map_err(|error| Error::io("write", &path, error))?;
+        encoded.text().and_then(|text| atomic::replace(&directory, &path, text.as_bytes())).map_err(failed)?;
         saved.insert(path, checksum);
         Ok(())
     }
@@ -244,9 +246,15 @@ fn path(directory: &Path, name: &AppName) -> PathBuf {
     directory.join(format!("{name}.json"))
 }
 
+/// Makes a directory and what it is in, so that a power cut leaves both.
 fn make_directory(path: &Path) -> Result<(), Error> {
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
-    made.map_err(|error| Error::io("make", path, error))
+    let missing = path.ancestors().take_while(|path| !path.is_dir()).count();
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| Error::io("make", path, error))?;
+    for parent in path.ancestors().skip(1).take(missing) {
+        // Who may write a directory but not read it can't ask for this, and goes on without.
+        let _ = atomic::sync_directory(parent);
+    }
+    Ok(())
 }
 
 /// The names in a directory, in order. One that is not UTF-8 is none of ours.

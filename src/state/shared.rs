@@ -18,6 +18,7 @@ pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deseri
 pub(super) mod option {
     use super::{Arc, Deserialize, Deserializer, Serialize, Serializer};
 
+    #[allow(clippy::ref_option, reason = "what serde calls")]
     pub(in crate::state) fn serialize<T: Serialize, S: Serializer>(value: &Option<Arc<T>>, serializer: S) -> Result<S::Ok, S::Error> {
         value.as_deref().serialize(serializer)
     }

@@ -111,7 +111,7 @@ pub enum Reason {
     DirectoryEmpty,
     /// Of an event: its manifest is gone, and so is it.
     Removed,
-    /// Of an event: what is served can't be kept on disk, so that a restart would not know of it.
+    /// Of an event: its state can't be kept on disk, so that a restart would not know of the last change.
     StateNotKept,
     /// Of an event: what could not be kept on disk is kept now.
     StateKept,

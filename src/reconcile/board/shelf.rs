@@ -2,7 +2,7 @@
 //!
 //! In: drafts, manifests that belong to no object. Out: resources, log lines, events. Never: a word when nothing has changed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use imbl::OrdMap;
@@ -12,6 +12,7 @@ use crate::names::AppName;
 use crate::reconcile::changes::{Subject, tell, tell_removed};
 use crate::reconcile::desired::Stray;
 use crate::reconcile::events::{Events, Moment};
+use crate::reconcile::queue::Queue;
 use crate::reconcile::resource::{self, OfManifest};
 
 /// One kind.
@@ -20,7 +21,7 @@ pub(super) struct Shelf<Spec, Status> {
     /// What is shown.
     pub(super) resources: OrdMap<String, Arc<Resource<Spec, Status>>>,
     /// Objects whose resource may be out of date.
-    pub(super) changed: BTreeSet<AppName>,
+    pub(super) changed: Queue,
     /// What is said of those whose records are being kept, once they are; none: that it is gone.
     pub(super) drafts: BTreeMap<AppName, Option<Resource<Spec, Status>>>,
     strays: BTreeMap<String, Stray>,
@@ -28,7 +29,7 @@ pub(super) struct Shelf<Spec, Status> {
 
 impl<Spec: Clone, Status: Clone> Default for Shelf<Spec, Status> {
     fn default() -> Self {
-        Self { resources: OrdMap::new(), changed: BTreeSet::new(), drafts: BTreeMap::new(), strays: BTreeMap::new() }
+        Self { resources: OrdMap::new(), changed: Queue::default(), drafts: BTreeMap::new(), strays: BTreeMap::new() }
     }
 }
 
@@ -49,14 +50,14 @@ impl<Spec: Clone + PartialEq, Status: OfManifest + Clone + PartialEq> Shelf<Spec
 
     /// Shows these manifests, which belong to no object, in the place of those that there were. Returns whether that is news.
     pub(super) fn strays(&mut self, strays: Vec<Stray>, events: &mut Events, at: Moment<'_>) -> bool {
-        // A space keeps the key apart from every object's name, a number documents of one file from each other.
-        let key = |(number, stray): (usize, Stray)| (format!("{} {} {number}", stray.name, stray.file), stray);
-        let mut of_file = BTreeMap::new();
-        let numbered = strays.into_iter().map(|stray| {
-            let number = of_file.entry(stray.file.clone()).and_modify(|number| *number += 1).or_insert(0_usize);
-            (*number, stray)
+        // A space keeps the key apart from every object's name, a number documents of one file that want one name from each other.
+        let mut numbers = HashMap::new();
+        let keyed = strays.into_iter().map(|stray| {
+            let key = format!("{} {}", stray.name, stray.file);
+            let number = numbers.entry(key.clone()).and_modify(|number| *number += 1).or_insert(0_usize);
+            (format!("{key} {number}"), stray)
         });
-        let strays: BTreeMap<_, _> = numbered.map(key).collect();
+        let strays: BTreeMap<_, _> = keyed.collect();
         if strays == self.strays {
             return false;
         }

@@ -224,6 +224,10 @@ fn condition(object: &AppResource, type_: ConditionType) -> Option<(ConditionSta
 
 /// Runs what there is to run until nothing is under way.
 async fn settle(reconciler: &mut Reconciler) {
+    settle_within(PATIENCE, reconciler).await;
+}
+
+async fn settle_within(patience: Duration, reconciler: &mut Reconciler) {
     let all = async {
         loop {
             reconciler.listen();
@@ -239,5 +243,5 @@ async fn settle(reconciler: &mut Reconciler) {
             }
         }
     };
-    tokio::time::timeout(PATIENCE, all).await.expect("it settles");
+    tokio::time::timeout(patience, all).await.expect("it settles");
 }

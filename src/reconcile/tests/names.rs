@@ -81,3 +81,22 @@ async fn of_two_of_the_same_age_the_first_by_name_wins() {
     house.app("b", |app| app.status.condition(ConditionType::Conflicted).is_some()).await;
     assert!(house.ready("a", 1).await.status.condition(ConditionType::Conflicted).is_none());
 }
+
+#[tokio::test]
+async fn of_two_refused_names_in_one_file_the_one_that_stays_is_not_said_again() {
+    let mut house = House::new();
+    let (x, y, other) = (house.manifest("x", "", ""), house.manifest("y", "", ""), house.manifest("other", "", ""));
+    house.write("x.yaml", &x);
+    house.write("y.yaml", &y);
+    house.start();
+    house.ready("x", 1).await;
+    house.ready("y", 1).await;
+    house.put("z.yaml", &format!("{x}---\n{y}"));
+    let stray = |now: &Snapshot| now.apps.values().find(|app| app.metadata.name == "y" && app.status.file == "z.yaml").cloned();
+    let before = house.until("a stray", stray).await;
+    house.put("z.yaml", &format!("{other}---\n{y}"));
+    house.ready("other", 1).await;
+    assert_eq!(stray(&house.now()).unwrap(), before);
+    let told = house.events("y").iter().filter(|event| event.reason == Reason::NameConflict).map(|event| event.count).collect::<Vec<_>>();
+    assert_eq!(told, [1, 1], "of Programmed and Ready");
+}

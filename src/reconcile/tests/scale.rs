@@ -86,5 +86,6 @@ async fn a_change_costs_what_it_concerns_however_many_apps_there_are() {
 async fn list(reconciler: &mut Reconciler, house: &House) {
     reconciler.list(&house.manifests(), &Arc::new(house.listing.clone()));
     reconciler.board.open();
-    settle(reconciler).await;
+    // Each record waits for the disk.
+    settle_within(PATIENCE * 10, reconciler).await;
 }

@@ -22,7 +22,7 @@ fn die_after(last: Step) -> impl FnMut(Step) -> io::Result<()> {
 fn save_and_die(dir: &Path, record: &Record<App>, last: Step) {
     let apps = dir.join("apps");
     let path = apps.join(format!("{}.json", record.name));
-    let (text, _) = file::encode(record).unwrap();
+    let text = file::encode(record).unwrap().text().unwrap();
     assert!(steps(&apps, &temporary(&apps, &path), &path, text.as_bytes(), &mut die_after(last)).is_err());
 }
 

@@ -10,7 +10,7 @@ use crate::state::file::decode;
 #[test]
 fn a_record_with_any_byte_flipped_is_the_same_record_or_none() {
     let record = record("a");
-    let (text, _) = file::encode(&record).unwrap();
+    let text = file::encode(&record).unwrap().text().unwrap();
     for (at, mask) in (0..text.len()).zip([0x01, 0x08, 0x20, 0x80, 0xff].into_iter().cycle()) {
         let mut bytes = text.clone().into_bytes();
         bytes[at] ^= mask;
@@ -23,7 +23,7 @@ fn a_record_with_any_byte_flipped_is_the_same_record_or_none() {
 
 #[test]
 fn a_record_cut_anywhere_is_no_record() {
-    let (text, _) = file::encode(&record("a")).unwrap();
+    let text = file::encode(&record("a")).unwrap().text().unwrap();
     // But for the line end.
     for length in 0..text.len() - 1 {
         assert!(decode::<App>(&text.as_bytes()[..length], "a").is_err(), "{length} of {}", text.len());
