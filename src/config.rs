@@ -34,7 +34,7 @@ pub struct Settings {
     #[arg(long, value_name = "ADDR", env = "LXCPROXY_METRICS_LISTEN", value_parser = loopback)]
     pub metrics_listen: Option<SocketAddr>,
     /// The address that is served. Port 0: a free one.
-    #[arg(long, value_name = "ADDR", env = "LXCPROXY_LISTEN", default_value = "127.0.0.1:8080")]
+    #[arg(long, value_name = "ADDR", env = "LXCPROXY_LISTEN", default_value = "127.0.0.1:8080", value_parser = address)]
     pub listen: SocketAddr,
     /// Where LXC keeps its containers. Default: LXC's own (`lxc-config lxc.lxcpath`).
     #[arg(long, value_name = "DIR", env = "LXCPROXY_LXCPATH")]
@@ -63,6 +63,14 @@ pub struct Settings {
 /// One sentence that says what was expected.
 pub fn duration(text: &str) -> Result<Duration, ScalarError> {
     text.parse::<v1::Duration>().map(|duration| duration.limit().unwrap_or(Duration::ZERO))
+}
+
+/// An address and a port.
+///
+/// # Errors
+/// One sentence that says what was expected.
+pub fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "expected ADDRESS:PORT, for example 127.0.0.1:8080, 0.0.0.0:80 or [::]:80")
 }
 
 /// A loopback address and a port.

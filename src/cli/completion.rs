@@ -69,6 +69,15 @@ _lxcproxy_and_names() {{
             [[ $COMP_CWORD -gt 1 && $current != -* ]] || return 0
             while IFS= read -r name; do
                 if [[ $name == "$current"* ]]; then COMPREPLY+=("$name"); fi
+                # Behind a TYPE the name alone.
+                if [[ $COMP_CWORD -gt 2 && $name == "${{COMP_WORDS[2]%s}}/$current"* ]]; then COMPREPLY+=("${{name#*/}}"); fi
+            done < <({NAMES})
+            ;;
+        events)
+            [[ ${{COMP_WORDS[COMP_CWORD - 1]}} == --for ]] || return 0
+            COMPREPLY=()
+            while IFS= read -r name; do
+                if [[ $name == "$current"* ]]; then COMPREPLY+=("$name"); fi
             done < <({NAMES})
             ;;
     esac

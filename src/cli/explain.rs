@@ -51,7 +51,8 @@ fn split(path: &str) -> Result<(Kind, Vec<&str>), String> {
         "app" | "apps" => Kind::App,
         "gateway" | "gateways" => Kind::Gateway,
         _ => {
-            let hint = manifest::meant(kind, &["app", "gateway"]).unwrap_or_else(|| "known are `app` and `gateway`".to_owned());
+            let hint = manifest::meant(kind, &["app", "gateway"])
+                .unwrap_or_else(|| "a path starts with `app` or `gateway`, such as `app.spec`".to_owned());
             return Err(format!("there is no kind `{kind}`; {hint}"));
         }
     };
@@ -215,7 +216,7 @@ FIELDS:
     #[test]
     fn a_path_that_leads_nowhere_says_what_was_meant() {
         for (path, said) in [
-            ("pod", "there is no kind `pod`; known are `app` and `gateway`"),
+            ("pod", "there is no kind `pod`; a path starts with `app` or `gateway`, such as `app.spec`"),
             ("gatway", "there is no kind `gatway`; did you mean `gateway`?"),
             ("app.spec.rule.files", "there is no field `rule` in `app.spec`; did you mean `rules`?"),
             ("app.metadata.uid", "there is no field `uid` in `app.metadata`; it has annotations, labels, name"),

@@ -27,8 +27,11 @@ use crate::api::v1::API_VERSION;
   lxcproxy validate manifests -o sarif > lxcproxy.sarif")]
 pub(super) struct Validate {
     /// Files, and directories of manifests; `-` is standard input.
-    #[arg(required = true, value_name = "PATH")]
+    #[arg(required_unless_present = "more", value_name = "PATH")]
     paths: Vec<PathBuf>,
+    /// The same, as kubectl takes them.
+    #[arg(short = 'f', long = "filename", value_name = "PATH", num_args = 1..)]
+    more: Vec<PathBuf>,
     /// In which form errors are shown.
     #[arg(short, long, value_name = "FORM", default_value = "text")]
     output: Output,
@@ -48,7 +51,7 @@ enum Output {
 
 impl Validate {
     pub(super) fn execute(&self) -> Result<(), Failure> {
-        let findings = Findings::of(&Input::read(&self.paths));
+        let findings = Findings::of(&Input::read(&[self.paths.as_slice(), self.more.as_slice()].concat()));
         match self.output {
             Output::Text => findings.show(render::on_stderr()),
             Output::Short => findings.lines().for_each(|line| warn_user(&line)),

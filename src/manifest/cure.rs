@@ -25,8 +25,11 @@ const TIMES: [(&str, &str); 15] = [
     ("hr", "h"),
 ];
 
-/// `did you mean ...?`, if that can be guessed.
+/// `did you mean ...?`, or how it is written, if that can be guessed.
 pub(super) fn meant(format: &str, text: &str) -> Option<String> {
+    if format == "host-pattern" && text == "*" {
+        return Some("without any it is every host".to_owned());
+    }
     let guess = guess(format, text.get(..LONGEST.min(text.len()))?.trim())?;
     (guess != text && formats::complaint(format, &guess).is_none()).then(|| format!("did you mean `{guess}`?"))
 }
@@ -134,7 +137,6 @@ mod tests {
             ("dns-label", "-a-", Some("a")),
             ("dns-label", "ä", None),
             ("host-pattern", "https://home.example.org:443/x", Some("home.example.org")),
-            ("host-pattern", "*", None),
             ("host-port", "http://localhost:80/", Some("localhost:80")),
             ("host-port", "localhost", None),
             ("container-path", "run/../web.sock", Some("/web.sock")),
@@ -151,6 +153,7 @@ mod tests {
             let expected = expected.map(|guess| format!("did you mean `{guess}`?"));
             assert_eq!(meant(format, text), expected, "{format} {text}");
         }
+        assert_eq!(meant("host-pattern", "*").as_deref(), Some("without any it is every host"));
         assert_eq!(meant("dns-label", &"ä".repeat(1000)), None);
     }
 }

@@ -20,7 +20,10 @@ pub(super) fn read(text: &Text<'_>) -> Result<Vec<Node>, Vec<Error>> {
         let at = bad.location().map_or((1, 1), |at| (at.line().max(1), at.column().max(1)));
         let spot = Spot { line: at.0, column: at.1, width: 1 };
         let (spot, (message, hint)) = match syntax::conflict(decoded) {
-            Some(byte) => (text.spot(byte), ("a conflict of versions has not been resolved".to_owned(), "keep one of the two versions")),
+            Some(byte) => (
+                text.spot(byte),
+                ("a conflict of versions has not been resolved".to_owned(), "keep one of the two versions, and remove the lines of marks"),
+            ),
             None => (spot, syntax::explain(bad.without_snippet())),
         };
         vec![text.error(spot, Finding { message, hint: Some(hint.to_owned()), ..Finding::default() })]

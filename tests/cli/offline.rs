@@ -89,6 +89,8 @@ fn bash_completes_subcommands_options_and_the_names_of_what_there_is() {
     assert_eq!(complete(&["lxcproxy", "desc"]), ["describe"]);
     assert!(complete(&["lxcproxy", "get", "--no-h"]).contains(&"--no-headers".to_owned()));
     assert!(complete(&["lxcproxy", "describe", "app/g"]).contains(&"app/good".to_owned()));
+    assert!(complete(&["lxcproxy", "get", "apps", "g"]).contains(&"good".to_owned()));
+    assert_eq!(complete(&["lxcproxy", "events", "--for", "app/"]), ["app/good"]);
     assert!(complete(&["lxcproxy", "wait", "app/"]).iter().all(|name| !name.contains('$')));
     assert!(!directory.path().join("owned").exists());
 }

@@ -77,9 +77,9 @@ error: 2 of 5 manifests are invalid
 #[test]
 fn what_can_not_be_read_is_exit_code_2_whatever_else_is_wrong() {
     let dir = directory(&[("bad.yaml", ""), ("empty/.keep", "")]);
-    let missing = Said::failed(2, "no.yaml: No such file or directory (os error 2)\nerror: 1 path can't be checked\n");
+    let missing = Said::failed(2, "error: no.yaml: No such file or directory (os error 2)\nerror: 1 path can't be checked\n");
     assert_eq!(lxcproxy_in(dir.path(), &["validate", "no.yaml"]), missing);
-    let none = "empty: holds no manifest (*.yaml, *.yml, *.json)\nerror: 1 path can't be checked\n";
+    let none = "error: empty: holds no manifest (*.yaml, *.yml, *.json)\nerror: 1 path can't be checked\n";
     assert_eq!(lxcproxy_in(dir.path(), &["validate", "empty"]), Said::failed(2, none));
     let both = "bad.yaml:1:1: the file is empty; write a manifest into it, or remove the file
 no.yaml: No such file or directory (os error 2)

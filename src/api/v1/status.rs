@@ -41,6 +41,12 @@ pub enum ConditionType {
     Watching,
 }
 
+impl ConditionType {
+    /// Every one.
+    pub const ALL: [Self; 7] =
+        [Self::Accepted, Self::ResolvedRefs, Self::Programmed, Self::Ready, Self::Conflicted, Self::PartiallyResolved, Self::Watching];
+}
+
 /// Whether a condition holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ConditionStatus {
@@ -130,11 +136,3 @@ macro_rules! display_as_debug {
     };
 }
 display_as_debug!(ConditionType, ConditionStatus, Reason);
-
-impl std::str::FromStr for ConditionType {
-    type Err = serde::de::value::Error;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::deserialize(serde::de::value::StrDeserializer::new(text))
-    }
-}

@@ -72,8 +72,8 @@ pub(super) fn for_listener(listener: &ListenerStatus, failure: &Condition) -> Op
 pub(super) fn for_source(source: &SourceResource, failure: &Condition) -> Option<String> {
     let path = source.spec.as_ref().map(|spec| quote(&spec.path.display().to_string())).unwrap_or_default();
     match failure.reason {
-        Reason::DirectoryNotFound => Some(format!("make the directory: mkdir {path}; until then what was there is served")),
-        Reason::DirectoryUnreadable => Some(format!("let lxcproxy read it; what is there: ls -la {path}; until then what was there is served")),
+        Reason::DirectoryNotFound => Some(format!("what was there is served until it is back; make the directory: mkdir {path}")),
+        Reason::DirectoryUnreadable => Some(format!("what was there is served until lxcproxy may read it; what is there: ls -la {path}")),
         Reason::DirectoryEmpty => {
             Some("put the manifests back; if every App is to go, start lxcproxy with --allow-empty; until then they are served".to_owned())
         }

@@ -73,7 +73,7 @@ impl Findings {
             warn_user(&render::render(&found.error, styled));
         }
         for unread in &self.unread {
-            warn_user(&unread.to_string());
+            warn_user(&format!("error: {unread}"));
         }
     }
 

@@ -18,7 +18,7 @@ use self::manifest::Written;
 use self::wanted::{Seen, Wanted};
 use super::client::{self, Change, Client, Watch, converse, named};
 use super::follow::takes_a_name;
-use super::kind::{Kind, Reference};
+use super::kind::{Kind, Reference, Selection};
 use super::{Failure, print};
 use crate::config;
 
@@ -37,9 +37,9 @@ Examples:
   lxcproxy wait app/ttrss gw/public --for=condition=Accepted=false
   lxcproxy wait app/ttrss --for=delete")]
 pub(super) struct Wait {
-    /// The objects. All have to have it; they are waited for one after the other.
+    /// The objects: `TYPE/NAME...`, or `TYPE NAME...`. All have to have it; they are waited for one after the other.
     #[arg(value_name = "TYPE/NAME", required = true)]
-    objects: Vec<Reference>,
+    objects: Vec<String>,
     /// What is waited for: `condition=TYPE`, with the status behind it if that is not to be true; `create`; `delete`.
     #[arg(long = "for", value_name = "condition=TYPE[=STATUS]|create|delete")]
     wanted: Wanted,
@@ -63,15 +63,19 @@ enum Outcome {
 
 impl Wait {
     pub(super) fn execute(self) -> Result<(), Failure> {
-        if self.objects.iter().any(|object| object.kind == Kind::Event) {
+        let selection = Selection::parse(&self.objects).map_err(|error| Failure::Usage(error.into()))?;
+        let Selection::Named(objects) = selection else {
+            return Err(Failure::Usage(anyhow!("which one? expected TYPE/NAME, such as app/ttrss")));
+        };
+        if objects.iter().any(|object| object.kind == Kind::Event) {
             return Err(Failure::Usage(anyhow!("events have no conditions; expected app/NAME, gateway/NAME or source/NAME")));
         }
-        converse(self.all()).map_err(Failure::Failed)
+        converse(self.all(&objects)).map_err(Failure::Failed)
     }
 
-    async fn all(&self) -> anyhow::Result<()> {
+    async fn all(&self, objects: &[Reference]) -> anyhow::Result<()> {
         let deadline = Instant::now() + self.timeout;
-        for object in &self.objects {
+        for object in objects {
             match until(&self.client, object, self.wanted, deadline).await? {
                 Outcome::Met => print(&format!("{object} condition met\n"))?,
                 Outcome::Absent => {}

@@ -86,7 +86,11 @@ impl FromStr for Wanted {
         }
         let condition = text.strip_prefix("condition=").ok_or(expected)?;
         let (type_, status) = condition.split_once('=').unwrap_or((condition, "true"));
-        let type_ = type_.parse().map_err(|error| format!("{expected}: {error}"))?;
+        // As for kubectl, in any case.
+        let known = ConditionType::ALL.into_iter().find(|known| known.to_string().eq_ignore_ascii_case(type_));
+        let type_ = known.ok_or_else(|| {
+            format!("there is no condition `{type_}`; expected one of {}", ConditionType::ALL.map(|known| known.to_string()).join(", "))
+        })?;
         let status = match status.to_ascii_lowercase().as_str() {
             "true" => ConditionStatus::True,
             "false" => ConditionStatus::False,
@@ -106,6 +110,7 @@ mod tests {
         let wanted = |text: &str| text.parse::<Wanted>();
         assert_eq!(wanted("condition=Ready"), Ok(Wanted::Condition(ConditionType::Ready, ConditionStatus::True)));
         assert_eq!(wanted("condition=Accepted=False"), Ok(Wanted::Condition(ConditionType::Accepted, ConditionStatus::False)));
+        assert_eq!(wanted("condition=ready=TRUE"), wanted("condition=Ready"));
         assert_eq!((wanted("create"), wanted("delete")), (Ok(Wanted::Create), Ok(Wanted::Delete)));
         for bad in ["Ready", "condition=", "condition=Redy", "condition=Ready=maybe", "deleted", "jsonpath={.a}=b"] {
             assert!(wanted(bad).is_err(), "{bad}");
