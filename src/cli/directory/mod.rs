@@ -7,6 +7,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "the directory that the user changes, on the user's own rights")]
 
+mod name;
 mod plan;
 mod replace;
 pub(super) mod sections;
@@ -22,7 +23,8 @@ use clap::Args;
 use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, ResolveFlags, flock, openat2, statat};
 use rustix::io::Errno;
 
-pub(super) use self::plan::{Document, Name, Outcome, Plan};
+pub(super) use self::name::Name;
+pub(super) use self::plan::{Document, Outcome, Plan};
 use super::client::{self, Client, converse};
 use crate::api::v1::SourceResource;
 use crate::config::DEFAULT_MANIFESTS;

@@ -3,23 +3,16 @@
 //! In: texts, objects to put or to remove. Out: [`Plan`]. Never: two files with one object; an object that another one's change breaks.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::name::Name;
 use super::sections::{Content, Section, removed, replaced, sections};
-use crate::manifest::{self, Kind};
+use crate::manifest;
 
 /// Stands in the last file after its last object is gone: an empty directory is taken for a mistake, and everything would be served on.
 const NOTHING_LEFT: &[u8] =
     b"# All manifests have been deleted. Without this file the directory would be empty, which is taken for a mistake.\n";
-
-/// An object, named.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::cli) struct Name {
-    pub kind: Kind,
-    pub name: String,
-}
 
 /// A document that is to be in the directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -206,12 +199,6 @@ impl Plan {
     }
 }
 
-impl fmt::Display for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} `{}`", self.kind, self.name)
-    }
-}
-
 /// The one object of a document's text.
 fn object(text: &[u8]) -> Option<manifest::Object> {
     manifest::parse("", text).documents.pop()?.result.ok()
@@ -225,6 +212,7 @@ fn ended(text: &Arc<[u8]>) -> Arc<[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::manifest::Kind;
 
     fn app(name: &str, root: &str) -> String {
         format!(

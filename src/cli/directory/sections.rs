@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use super::plan::Name;
+use super::name::Name;
 use crate::manifest::{self, Kind};
 
 /// A document, or what stands where one could.
