@@ -49,8 +49,9 @@ impl PhpFpm {
             at("run/php.sock"),
         )
         .unwrap();
-        let process = Command::new("/usr/sbin/php-fpm8.2")
-            .args(["-F", "-R", "-y", &at("fpm.conf")])
+        // Its master ends its workers when it is asked, also by a test that was killed.
+        let process = Command::new("setpriv")
+            .args(["--pdeathsig", "TERM", "--", "/usr/sbin/php-fpm8.2", "-F", "-R", "-y", &at("fpm.conf")])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -123,7 +124,7 @@ impl PhpFpm {
 
 impl Drop for PhpFpm {
     fn drop(&mut self) {
-        // The master ends its workers when it is asked, not when it is killed.
+        // Not killed: its workers would stay.
         let pid = rustix::process::Pid::from_child(&self.process);
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         let _ = self.process.wait();

@@ -56,7 +56,11 @@ pub(super) async fn accept(listener: StdListener, registry: &Registry, door: &Do
 /// Closing a socket resets what waits in its queue, and clients that the kernel has answered but not heard of again: they get time for that.
 async fn take_waiting(listener: TcpListener, hand_on: impl Fn(TcpStream, SocketAddr)) -> io::Result<()> {
     let listener = listener.into_std()?;
-    listen::admit_no_more(&listener)?;
+    if let Err(error) = listen::admit_no_more(&listener) {
+        // Time would bring as many newcomers as it lets finish.
+        tracing::debug!(error = &error as &dyn std::error::Error, "newcomers can't be kept out; who is late is reset");
+        return take_all(&listener, &hand_on);
+    }
     // What can't be accepted yet, for want of descriptors, may be then.
     let _ = take_all(&listener, &hand_on);
     tokio::time::sleep(HANDSHAKE).await;
