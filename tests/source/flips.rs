@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{JoinHandle, spawn};
 use std::time::Duration;
 
@@ -21,8 +21,10 @@ use crate::support::needs;
 const FILES: usize = 30;
 /// How long the link is turned at least, and how long and how often at most.
 const TIME: Duration = Duration::from_secs(2);
-const LONGEST: Duration = Duration::from_secs(30);
-const FLIPS: usize = 1_000_000;
+const LONGEST: Duration = Duration::from_secs(60);
+const MOST: usize = 1_000_000;
+/// How often at least.
+const FLIPS: usize = 20;
 
 const REVISIONS: [&str; 2] = ["aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa1", "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb2"];
 
@@ -55,22 +57,34 @@ fn whole(listing: &Listing) -> String {
 struct Flipping {
     began: Instant,
     enough: Arc<AtomicBool>,
-    thread: JoinHandle<usize>,
+    flips: Arc<AtomicUsize>,
+    thread: JoinHandle<()>,
 }
 
 impl Flipping {
     /// Calls it with 0, 1, 2...
     fn start(mut flip: impl FnMut(usize) + Send + 'static) -> Self {
-        let (began, enough) = (Instant::now(), Arc::<AtomicBool>::default());
-        let stop = enough.clone();
+        let (began, enough, flips) = (Instant::now(), Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
+        let (stop, count) = (enough.clone(), flips.clone());
         let goes_on = move |_: &usize| !stop.load(Ordering::Relaxed) && began.elapsed() < LONGEST;
-        Self { began, enough, thread: spawn(move || (0..FLIPS).take_while(goes_on).map(&mut flip).count()) }
+        let turn = move |number| {
+            flip(number);
+            count.fetch_add(1, Ordering::Relaxed);
+        };
+        Self { began, enough, flips, thread: spawn(move || (0..MOST).take_while(goes_on).for_each(turn)) }
     }
 
     /// Whether it goes on; it ends once enough was seen, but not too soon.
     fn goes_on(&self, seen_enough: bool) -> bool {
-        self.enough.store(seen_enough && self.began.elapsed() >= TIME, Ordering::Relaxed);
+        let flipped_enough = self.flips.load(Ordering::Relaxed) >= FLIPS && self.began.elapsed() >= TIME;
+        self.enough.store(seen_enough && flipped_enough, Ordering::Relaxed);
         !self.thread.is_finished()
+    }
+
+    /// How often it was turned.
+    fn end(self) -> usize {
+        self.thread.join().unwrap();
+        self.flips.load(Ordering::Relaxed)
     }
 }
 
@@ -88,8 +102,8 @@ async fn follow(root: &Path, flip: impl FnMut(usize) + Send + 'static) {
             last = listing;
         }
     }
-    let flips = flipping.thread.join().unwrap();
-    assert!(flips >= 20 && listings >= 5 && seen.len() >= 2, "{flips} flips, {listings} listings, {seen:?}");
+    let flips = flipping.end();
+    assert!(flips >= FLIPS && listings >= 5 && seen.len() >= 2, "{flips} flips, {listings} listings, {seen:?}");
     let (cold, deadline) = (list(root), Instant::now() + SOON);
     while difference(&last, &cold).is_some() {
         last = timeout_at(deadline, source.next()).await.expect("the source ends where the flips ended");
@@ -128,7 +142,7 @@ fn a_look_at_links_that_are_turned_at_full_speed_is_one_revision() {
             seen.insert(whole(&list(&root)));
             looks += 1;
         }
-        assert!(flipping.thread.join().unwrap() >= 20 && looks >= 20 && seen.len() == 2, "{looks} looks, {seen:?}");
+        assert!(flipping.end() >= FLIPS && looks >= 20 && seen.len() == 2, "{looks} looks, {seen:?}");
     }
 }
 
