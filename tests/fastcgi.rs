@@ -16,7 +16,7 @@ use lxcproxy::backend::fastcgi::{Call, Pool, Request, Script};
 use lxcproxy::backend::{Error, RequestBody, ResponseBody};
 use lxcproxy::container::rootfs::Rootfs;
 use lxcproxy::dial::Address;
-use lxcproxy::route::{Backend, CompiledApp, FastcgiSettings, Protocol, Template, Timeouts};
+use lxcproxy::route::{Backend, CompiledApp, Endpoint, FastcgiSettings, Protocol, Template, Timeouts};
 use tempfile::TempDir;
 use tokio::io::{AsyncWriteExt, DuplexStream};
 
@@ -98,7 +98,7 @@ impl PhpFpm {
             request_id: "r-1",
         };
         let timeouts = Timeouts { request: None, connect: Some(PATIENCE), idle: Some(PATIENCE) };
-        self.pool.exchange(Call { app: &self.app, backend: 0, settings, request, body, timeouts }).await
+        self.pool.exchange(Call { app: &self.app, backend: 0, endpoint: 0, settings, request, body, timeouts }).await
     }
 
     async fn get(&self, name: &str) -> Answer {
@@ -152,7 +152,12 @@ fn app(root: &Path, keep: usize) -> Arc<CompiledApp> {
         parents: Vec::new(),
         hostnames: Vec::new(),
         rules: Vec::new(),
-        backends: vec![Backend { name: "fpm".parse().unwrap(), address, protocol: Protocol::Fastcgi(settings), keep }],
+        backends: vec![Backend {
+            name: "fpm".parse().unwrap(),
+            endpoints: vec![Endpoint { name: "fpm".into(), address, health: Arc::default() }],
+            protocol: Protocol::Fastcgi(settings),
+            keep,
+        }],
         root: None,
         init: None,
     })

@@ -6,6 +6,7 @@ mod filter;
 mod matches;
 
 use std::collections::HashMap;
+use std::num::NonZeroU16;
 
 use http::HeaderValue;
 
@@ -13,7 +14,9 @@ use crate::api::v1;
 use crate::dial::Address;
 use crate::names::{AppName, SectionName};
 use crate::resolve::ResolvedApp;
-use crate::route::{Backend, CompiledApp, FastcgiSettings, Files, HttpSettings, Parent, Protocol, Rule, Script, Share, Template, Timeouts};
+use crate::route::{
+    Backend, CompiledApp, Endpoint, FastcgiSettings, Files, HttpSettings, Parent, Protocol, Rule, Script, Share, Template, Timeouts,
+};
 
 /// Idle connections that are kept to an HTTP backend, per thread.
 const KEPT_HTTP_CONNECTIONS: usize = 32;
@@ -39,14 +42,13 @@ pub struct Identity<'a> {
     pub first_seen: u64,
 }
 
-/// Builds the App.
+/// Builds the App. `before`: what was built of it last; what all threads know of an endpoint is handed on from there.
 ///
 /// # Errors
 /// [`Error`] for the first field that can't be built.
-pub fn compile(resolved: &ResolvedApp, identity: Identity<'_>) -> Result<CompiledApp, Error> {
+pub fn compile(resolved: &ResolvedApp, identity: Identity<'_>, before: Option<&CompiledApp>) -> Result<CompiledApp, Error> {
     let spec = &resolved.app.spec;
     let names: HashMap<&SectionName, usize> = spec.backends.iter().enumerate().map(|(index, backend)| (&backend.name, index)).collect();
-    let addresses = resolved.addresses.iter().cloned();
     Ok(CompiledApp {
         name: identity.name.clone(),
         generation: identity.generation,
@@ -57,8 +59,8 @@ pub fn compile(resolved: &ResolvedApp, identity: Identity<'_>) -> Result<Compile
         backends: spec
             .backends
             .iter()
-            .zip(addresses)
-            .map(|(backend, address)| compile_backend(backend, address))
+            .zip(&resolved.addresses)
+            .map(|(backend, addresses)| compile_backend(backend, addresses, before))
             .collect::<Result<_, _>>()?,
         root: resolved.container.as_ref().and_then(|container| container.root.clone()),
         init: resolved.container.as_ref().and_then(|container| container.init.clone()),
@@ -68,7 +70,7 @@ pub fn compile(resolved: &ResolvedApp, identity: Identity<'_>) -> Result<Compile
 /// The Gateways and listeners that an App names.
 #[must_use]
 pub fn parent(reference: &v1::ParentRef) -> Parent {
-    Parent { gateway: reference.name.clone(), section: reference.section_name.clone(), port: reference.port.map(std::num::NonZeroU16::get) }
+    Parent { gateway: reference.name.clone(), section: reference.section_name.clone(), port: reference.port.map(NonZeroU16::get) }
 }
 
 fn compile_rule(index: usize, rule: &v1::Rule, names: &HashMap<&SectionName, usize>) -> Result<Rule, Error> {
@@ -110,7 +112,7 @@ fn compile_files(files: &v1::Files, names: &HashMap<&SectionName, usize>, field:
     })
 }
 
-fn compile_backend(backend: &v1::Backend, address: Option<Address>) -> Result<Backend, Error> {
+fn compile_backend(backend: &v1::Backend, addresses: &[Option<Address>], before: Option<&CompiledApp>) -> Result<Backend, Error> {
     let field = format!("spec.backends.{}", backend.name);
     let (protocol, keep) = match (&backend.http, &backend.fastcgi) {
         (Some(http), _) => {
@@ -128,7 +130,20 @@ fn compile_backend(backend: &v1::Backend, address: Option<Address>) -> Result<Ba
         }
         (None, None) => return Err(error(&field, "neither `http` nor `fastcgi` is set")),
     };
-    Ok(Backend { name: backend.name.clone(), address, protocol, keep })
+    let before = before.and_then(|before| before.backends.iter().find(|before| before.name == backend.name));
+    let endpoints = backend.endpoints();
+    let endpoints = endpoints.iter().zip(addresses).map(|(written, address)| endpoint(written, address.clone(), before)).collect();
+    Ok(Backend { name: backend.name.clone(), endpoints, protocol, keep })
+}
+
+fn endpoint(written: &v1::Endpoint, address: Option<Address>, before: Option<&Backend>) -> Endpoint {
+    let name = match written {
+        v1::Endpoint { unix: Some(path), .. } => path.to_string(),
+        v1::Endpoint { tcp: Some(target), .. } => target.clone(),
+        v1::Endpoint { port, .. } => format!("port {}", port.map_or(0, NonZeroU16::get)),
+    };
+    let known = before.and_then(|before| before.endpoints.iter().find(|before| *before.name == *name));
+    Endpoint { health: known.map(|known| known.health.clone()).unwrap_or_default(), name: name.into(), address }
 }
 
 fn find(names: &HashMap<&SectionName, usize>, name: &SectionName, field: &str) -> Result<usize, Error> {

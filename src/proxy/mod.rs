@@ -3,6 +3,8 @@
 //! In: a request and who sent it. Out: always a response. Never: a lock, another thread, an answer of an App that was not matched.
 
 mod access;
+mod attempt;
+mod balance;
 mod filter;
 mod forward;
 mod head;
@@ -16,7 +18,6 @@ mod values;
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -25,9 +26,10 @@ use tokio::time::Instant;
 use crate::backend::files::{self, Found};
 use crate::backend::{Error, Phase, ResponseBody, fastcgi, http as http_backend};
 use crate::metrics::Shard;
-use crate::route::{self, CompiledApp, Files, Match, Protocol, Rule};
+use crate::route::{self, CompiledApp, Files, Match, Rule};
 use crate::snapshot::{Cached, Reader};
 pub use access::{Access, Sink};
+use filter::{Chain, Rest};
 use forward::Forward;
 use head::Head;
 pub use id::RequestId;
@@ -35,7 +37,7 @@ use id::RequestIds;
 pub use peer::Peer;
 pub use record::AnswerBody;
 use record::Recorder;
-use rescue::{Cause, Failure};
+use rescue::Cause;
 
 /// The serving plane of one thread.
 pub struct Proxy {
@@ -73,17 +75,12 @@ impl Proxy {
         let found = self.find(&request, peer);
         let record = self.recorder.begin(began, &request, peer, id, found.as_ref().ok().map(|(_, found)| found));
         let answer = match found {
-            Err(cause) => Err(Failure { app: None, cause }),
+            Err(cause) => rescue::answer(None, &cause, id),
             Ok((head, found)) => {
                 let forward = Forward::new(&head, request, client, peer, id, &record);
-                let answer = self.serve(&found, forward).await;
-                answer.map_err(|cause| Failure { app: Some(found.app), cause })
+                self.serve(&found, forward).await
             }
         };
-        let answer = answer.unwrap_or_else(|failure| {
-            record.failed(&failure.cause);
-            rescue::answer(&failure, id)
-        });
         record.answered(answer)
     }
 
@@ -101,9 +98,27 @@ impl Proxy {
         Ok((head, found))
     }
 
+    /// An answer, or the one that says why there is none; filters see both.
+    async fn serve(&self, found: &Match, forward: Forward<'_>) -> Response<ResponseBody> {
+        let (values, record) = (forward.values().clone(), forward.record());
+        let mut rest = Vec::new();
+        let answer = self.within_limit(found, forward, &mut rest).await;
+        let mut answer = answer.unwrap_or_else(|cause| {
+            record.failed(&cause);
+            rescue::answer(Some(&found.app), &cause, values.id)
+        });
+        filter::answer(rest, &mut answer, &values);
+        answer
+    }
+
     /// Inside the rule's time limit.
-    async fn serve(&self, found: &Match, forward: Forward<'_>) -> Result<Response<ResponseBody>, Cause> {
-        let steps = self.steps(found, forward);
+    async fn within_limit<'f>(
+        &self,
+        found: &'f Match,
+        forward: Forward<'_>,
+        rest: &mut Vec<Rest<'f>>,
+    ) -> Result<Response<ResponseBody>, Cause> {
+        let steps = self.steps(found, forward, rest);
         let Some(limit) = found.rule().timeouts.request else { return steps.await };
         let deadline = Instant::now() + limit;
         match tokio::time::timeout_at(deadline, steps).await {
@@ -112,68 +127,36 @@ impl Proxy {
         }
     }
 
-    /// Filters, files, backend.
-    async fn steps(&self, found: &Match, mut forward: Forward<'_>) -> Result<Response<ResponseBody>, Cause> {
+    /// Filters, files, backend. `rest`: what filters have to do with the answer.
+    async fn steps<'f>(
+        &self,
+        found: &'f Match,
+        mut forward: Forward<'_>,
+        rest: &mut Vec<Rest<'f>>,
+    ) -> Result<Response<ResponseBody>, Cause> {
         let (app, rule) = (&found.app, found.rule());
-        if let Some(redirect) = filter::request(&rule.filters, found.prefix_len(), &mut forward) {
-            return redirect;
+        let chain = Chain { proxy: self, app, prefix: found.prefix_len() };
+        if let Some(answer) = chain.request(&rule.filters, &mut forward, rest).await? {
+            return Ok(answer);
         }
-        let values = forward.values().clone();
-        let mut answer = match try_files(app, rule, &forward)? {
+        match try_files(app, rule, &forward)? {
             Some((files, Found::File(file))) if forward.is_read() || rule.backends.is_empty() => {
-                files::respond(file, files, forward.method(), forward.headers()).map_err(Cause::Backend)?
+                files::respond(file, files, forward.method(), forward.headers()).map_err(Cause::Backend)
             }
             Some((files, Found::Script { script, name, path_info })) => {
                 forward.run(name, path_info, files);
-                self.exchange(app, rule, files.scripts[script].backend, forward).await?
+                self.exchange(app, rule, files.scripts[script].backend, forward).await
             }
-            Some((_, Found::Directory)) if forward.is_read() || rule.backends.is_empty() => forward.to_directory()?,
-            Some((_, Found::Special)) => return Err(Cause::NoFile),
+            Some((_, Found::Directory)) if forward.is_read() || rule.backends.is_empty() => forward.to_directory(),
+            Some((_, Found::Special)) => Err(Cause::NoFile),
             _ => match pick::share(&rule.backends, &self.dice) {
-                Some(share) => {
-                    if let Some(redirect) = filter::request(&share.filters, found.prefix_len(), &mut forward) {
-                        return redirect;
-                    }
-                    let mut answer = self.exchange(app, rule, share.backend, forward).await?;
-                    filter::response(&share.filters, &mut answer, &values);
-                    answer
-                }
-                None if rule.files.is_some() => return Err(Cause::NoFile),
-                None => return Err(Cause::NoBackend),
+                Some(share) => match chain.request(&share.filters, &mut forward, rest).await? {
+                    Some(answer) => Ok(answer),
+                    None => self.exchange(app, rule, share.backend, forward).await,
+                },
+                None if rule.files.is_some() => Err(Cause::NoFile),
+                None => Err(Cause::NoBackend),
             },
-        };
-        filter::response(&rule.filters, &mut answer, &values);
-        Ok(answer)
-    }
-
-    /// Sends the request to a backend.
-    async fn exchange(
-        &self,
-        app: &Arc<CompiledApp>,
-        rule: &Rule,
-        index: usize,
-        mut forward: Forward<'_>,
-    ) -> Result<Response<ResponseBody>, Cause> {
-        let (backend, record) = (&app.backends[index], forward.record());
-        record.asks(app, index);
-        let address = backend.address.as_ref().ok_or(Cause::Backend(Error::Unavailable))?;
-        let body = forward.take_body(rule)?;
-        match &backend.protocol {
-            Protocol::Http(settings) => {
-                let (request, client) = forward.into_http(settings, body)?;
-                let call = http_backend::Call { address, timeouts: rule.timeouts, keep: backend.keep };
-                let answer = self.http.send(call, request).await.map_err(Cause::Backend)?;
-                record.heard();
-                hop::upgraded(answer, client, app, rule.timeouts.idle, record)
-            }
-            Protocol::Fastcgi(settings) => {
-                let id = forward.values().id.to_string();
-                let request = forward.fastcgi(&id);
-                let call = fastcgi::Call { app, backend: index, settings, request, body, timeouts: rule.timeouts };
-                let answer = self.fastcgi.exchange(call).await.map_err(Cause::Backend)?;
-                record.heard();
-                Ok(answer)
-            }
         }
     }
 }

@@ -1,9 +1,8 @@
 //! Why there is no answer -> the answer that says so. The one place that turns an error into a status.
 //!
-//! In: [`Failure`]. Out: a small response that names the App and the request. Never: a path, an address, an error's text.
+//! In: [`Cause`]. Out: a small response that names the App and the request. Never: a path, an address, an error's text.
 
 use std::error::Error as _;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
@@ -16,15 +15,6 @@ use crate::route::{CompiledApp, Miss};
 
 /// Seconds after which a client may try again: what is missing heals by itself.
 const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("1");
-
-/// A request without an answer.
-#[derive(Debug)]
-pub(super) struct Failure {
-    /// The App that was matched, if one was.
-    pub(super) app: Option<Arc<CompiledApp>>,
-    /// Why.
-    pub(super) cause: Cause,
-}
 
 /// Why a request has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -52,21 +42,15 @@ pub(super) enum Cause {
     Backend(Error),
 }
 
-impl Failure {
-    fn is_of_ending_container(&self) -> bool {
-        self.app.as_ref().and_then(|app| app.init.as_ref()).is_some_and(|init| init.is_ending())
-    }
-}
-
-/// The answer.
-pub(super) fn answer(failure: &Failure, id: RequestId) -> Response<ResponseBody> {
-    let status = status(failure);
-    let app = failure.app.as_ref().map(|app| app.name.as_str());
+/// The answer. `app`: the one that was matched.
+pub(super) fn answer(app: Option<&CompiledApp>, cause: &Cause, id: RequestId) -> Response<ResponseBody> {
+    let status = status(app, cause);
+    let app = app.map(|app| app.name.as_str());
     if status.is_server_error() {
-        let source = failure.cause.source().map(|source| format!(": {}", chain(source))).unwrap_or_default();
-        tracing::warn!(app, request = %id, status = status.as_u16(), "{}{source}", failure.cause);
+        let source = cause.source().map(|source| format!(": {}", chain(source))).unwrap_or_default();
+        tracing::warn!(app, request = %id, status = status.as_u16(), "{cause}{source}");
     } else {
-        tracing::debug!(app, request = %id, status = status.as_u16(), "{}", failure.cause);
+        tracing::debug!(app, request = %id, status = status.as_u16(), "{cause}");
     }
     let name = app.map(|app| format!("app: {app}\n")).unwrap_or_default();
     let text = format!("{status}\n{name}request: {id}\n");
@@ -77,15 +61,15 @@ pub(super) fn answer(failure: &Failure, id: RequestId) -> Response<ResponseBody>
     if status == StatusCode::SERVICE_UNAVAILABLE {
         headers.insert(RETRY_AFTER, RETRY_SECONDS);
     }
-    if let Cause::NoRoute(Miss::Listener) = failure.cause {
+    if let Cause::NoRoute(Miss::Listener) = cause {
         // The listener may be gone while its connections last: the next request is better off on a new one.
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     answer
 }
 
-fn status(failure: &Failure) -> StatusCode {
-    match &failure.cause {
+fn status(app: Option<&CompiledApp>, cause: &Cause) -> StatusCode {
+    match cause {
         Cause::Head(_) | Cause::Path(_) => StatusCode::BAD_REQUEST,
         Cause::NotImplemented => StatusCode::NOT_IMPLEMENTED,
         Cause::NoRoute(Miss::Listener | Miss::Host | Miss::Rule) | Cause::NoFile => StatusCode::NOT_FOUND,
@@ -93,7 +77,7 @@ fn status(failure: &Failure) -> StatusCode {
         Cause::Backend(error) => match error {
             Error::Unavailable | Error::Connect(_) | Error::Local(_) => StatusCode::SERVICE_UNAVAILABLE,
             // It did not break off: it was killed with its container, and will be back with it.
-            Error::Protocol(_) | Error::Closed(_) | Error::Http(_) if failure.is_of_ending_container() => StatusCode::SERVICE_UNAVAILABLE,
+            Error::Protocol(_) | Error::Closed(_) | Error::Http(_) if is_ending(app) => StatusCode::SERVICE_UNAVAILABLE,
             Error::Protocol(_) | Error::Closed(_) | Error::Http(_) => StatusCode::BAD_GATEWAY,
             Error::Timeout(Phase::Connect | Phase::Backend | Phase::Request) => StatusCode::GATEWAY_TIMEOUT,
             Error::Timeout(Phase::Client) => StatusCode::REQUEST_TIMEOUT,
@@ -102,6 +86,11 @@ fn status(failure: &Failure) -> StatusCode {
             Error::File(_) => StatusCode::INTERNAL_SERVER_ERROR,
         },
     }
+}
+
+/// The App's container is being stopped.
+fn is_ending(app: Option<&CompiledApp>) -> bool {
+    app.and_then(|app| app.init.as_ref()).is_some_and(|init| init.is_ending())
 }
 
 /// An error and what is below it, each level once.
@@ -123,8 +112,7 @@ mod tests {
     #[test]
     fn who_asks_where_no_listener_is_any_more_has_to_connect_anew() {
         for (miss, connection) in [(Miss::Listener, Some("close")), (Miss::Host, None), (Miss::Rule, None)] {
-            let failure = Failure { app: None, cause: Cause::NoRoute(miss) };
-            let answer = answer(&failure, RequestIds::new().next());
+            let answer = answer(None, &Cause::NoRoute(miss), RequestIds::new().next());
             assert_eq!(answer.status(), StatusCode::NOT_FOUND);
             assert_eq!(answer.headers().get(CONNECTION).map(|value| value.to_str().unwrap()), connection, "{miss:?}");
         }

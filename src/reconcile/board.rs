@@ -79,6 +79,11 @@ impl Board {
         self.apps.changed.push(name);
     }
 
+    /// An App as it is in the table.
+    pub(super) fn served(&self, name: &AppName) -> Option<&CompiledApp> {
+        self.listeners.app(name.as_str()).map(|app| &**app)
+    }
+
     /// Its routes have changed; conflicts of others may have, too. All of it or, if it panics, nothing.
     pub(super) fn route(&mut self, app: CompiledApp) {
         let name = app.name.clone();

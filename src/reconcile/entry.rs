@@ -181,7 +181,7 @@ impl Entry {
         use crate::api::v1::Reason;
         let place = (self.record.file.as_str(), line, 1);
         let unseen = ResolvedApp::unseen(app.clone(), base.to_path_buf());
-        match compile::compile(&unseen, self.identity(0)) {
+        match compile::compile(&unseen, self.identity(0), None) {
             Ok(_) => Ok(()),
             Err(error) => Err(Refusal::one(Reason::Invalid, place, &error.field, error.message)),
         }
@@ -292,10 +292,10 @@ impl Entry {
         }
     }
 
-    /// The routes of what is served, if they are not in the table yet.
-    pub(super) fn routes(&mut self) -> Option<Result<CompiledApp, compile::Error>> {
+    /// The routes of what is served, if they are not in the table yet. `before`: what is there.
+    pub(super) fn routes(&mut self, before: Option<&CompiledApp>) -> Option<Result<CompiledApp, compile::Error>> {
         let served = self.served.as_ref().filter(|served| !served.compiled)?;
-        let compiled = compile::compile(&served.resolved, self.identity(served.generation));
+        let compiled = compile::compile(&served.resolved, self.identity(served.generation), before);
         if let Some(served) = &mut self.served {
             served.compiled = true;
         }

@@ -312,7 +312,7 @@ fn serve(entry: &mut Entry, seen: Seen, board: &mut Board, watcher: &mut Watcher
 
 /// Puts the routes of what is served into the table. Returns whether they are others than before.
 fn route(entry: &mut Entry, board: &mut Board) -> bool {
-    match entry.routes() {
+    match entry.routes(board.served(&entry.record.name)) {
         None => return false,
         Some(Ok(app)) => board.route(app),
         Some(Err(error)) => {

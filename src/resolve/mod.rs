@@ -7,7 +7,7 @@ mod probe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::api::v1::{App, Reason};
+use crate::api::v1::{App, Backend, Reason};
 use crate::container::{self, Container, Runtimes};
 use crate::dial::Address;
 use crate::names::{ContainerPath, SectionName};
@@ -21,8 +21,8 @@ pub struct ResolvedApp {
     pub base: PathBuf,
     /// Its container, if it could be entered.
     pub container: Option<Container>,
-    /// One per `spec.backends`; `None`: it can't be there while the container does not run.
-    pub addresses: Vec<Option<Address>>,
+    /// For each of `spec.backends` those of its endpoints; `None`: it can't be there while the container does not run.
+    pub addresses: Vec<Vec<Option<Address>>>,
     /// References that are not there.
     pub missing: Vec<Missing>,
     /// How many references there are in all.
@@ -65,11 +65,13 @@ impl ResolvedApp {
         let mut missing = Vec::new();
         let mut addresses = Vec::new();
         for backend in &app.spec.backends {
-            let address = probe::address(backend, &container);
-            if let Some((reason, message)) = probe::backend(backend, address.as_ref(), &container).await {
-                missing.push(Missing { reference: Reference::Backend(backend.name.clone()), reason, message });
+            let endpoints: Vec<_> = backend.endpoints().iter().map(|endpoint| probe::address(endpoint, &container)).collect();
+            for address in &endpoints {
+                if let Some((reason, message)) = probe::backend(&backend.name, address.as_ref(), &container).await {
+                    missing.push(Missing { reference: Reference::Backend(backend.name.clone()), reason, message });
+                }
             }
-            addresses.push(address);
+            addresses.push(endpoints);
         }
         let roots = roots(&app);
         for root in &roots {
@@ -97,14 +99,16 @@ impl ResolvedApp {
         let backends = app.spec.backends.iter().map(|backend| Reference::Backend(backend.name.clone()));
         let roots = roots(&app).into_iter().map(Reference::Root);
         let missing: Vec<_> = backends.chain(roots).map(|reference| Missing { reference, reason, message: message.clone() }).collect();
-        let addresses = app.spec.backends.iter().map(probe::tcp_address).collect();
+        let reachable = |backend: &Backend| backend.endpoints().iter().map(probe::tcp_address).collect();
+        let addresses = app.spec.backends.iter().map(reachable).collect();
         Self { references: missing.len(), app, base, container: None, addresses, missing }
     }
 
     /// Paths whose directories are worth a watch.
     #[must_use]
     pub fn watched_paths(&self) -> Vec<ContainerPath> {
-        self.app.spec.backends.iter().filter_map(probe::unix_path).cloned().chain(roots(&self.app)).collect()
+        let endpoints = self.app.spec.backends.iter().flat_map(Backend::endpoints);
+        endpoints.filter_map(|endpoint| endpoint.unix).chain(roots(&self.app)).collect()
     }
 
     /// Whether a request would be answered in the same way by both: the same App, the same handles.

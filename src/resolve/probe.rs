@@ -3,16 +3,15 @@
 //! In: a backend or a root, and its container. Out: `None`, or reason and sentence. Never: a byte sent to a backend.
 
 use std::io::ErrorKind;
-use std::num::NonZeroU16;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::api::v1::{Backend, Reason};
+use crate::api::v1::{Endpoint, Reason};
 use crate::container::Container;
 use crate::container::rootfs::Kind;
 use crate::dial::{self, Address};
-use crate::names::ContainerPath;
+use crate::names::{ContainerPath, SectionName};
 
 /// How long a backend may take to accept a connection before it counts as missing.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -20,38 +19,24 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Why a reference is not there.
 pub(super) type Problem = (Reason, String);
 
-/// The fields of a backend that say where it is.
-fn place(backend: &Backend) -> (Option<&ContainerPath>, Option<&str>, Option<NonZeroU16>) {
-    match (&backend.http, &backend.fastcgi) {
-        (Some(http), _) => (http.unix.as_ref(), http.tcp.as_deref(), http.port),
-        (None, Some(fastcgi)) => (fastcgi.unix.as_ref(), fastcgi.tcp.as_deref(), fastcgi.port),
-        (None, None) => (None, None, None),
+/// The address of an endpoint that needs no container.
+pub(super) fn tcp_address(endpoint: &Endpoint) -> Option<Address> {
+    endpoint.tcp.as_deref().map(|target| Address::Tcp(target.into()))
+}
+
+/// The address of an endpoint, as far as its container allows one now.
+pub(super) fn address(endpoint: &Endpoint, container: &Container) -> Option<Address> {
+    match endpoint {
+        Endpoint { unix: Some(path), .. } if container.alive => {
+            container.root.clone().map(|root| Address::Unix { root, path: path.clone() })
+        }
+        Endpoint { port: Some(port), .. } => container.network.clone().map(|network| Address::Port { network, port: port.get() }),
+        endpoint => tcp_address(endpoint),
     }
 }
 
-/// The path of a backend's unix socket.
-pub(super) fn unix_path(backend: &Backend) -> Option<&ContainerPath> {
-    place(backend).0
-}
-
-/// The address of a backend that needs no container.
-pub(super) fn tcp_address(backend: &Backend) -> Option<Address> {
-    place(backend).1.map(|target| Address::Tcp(target.into()))
-}
-
-/// The address of a backend, as far as its container allows one now.
-pub(super) fn address(backend: &Backend, container: &Container) -> Option<Address> {
-    match place(backend) {
-        (Some(path), ..) if container.alive => container.root.clone().map(|root| Address::Unix { root, path: path.clone() }),
-        (_, Some(target), _) => Some(Address::Tcp(target.into())),
-        (.., Some(port)) => container.network.clone().map(|network| Address::Port { network, port: port.get() }),
-        _ => None,
-    }
-}
-
-/// Whether a backend accepts a connection.
-pub(super) async fn backend(backend: &Backend, address: Option<&Address>, container: &Container) -> Option<Problem> {
-    let name = &backend.name;
+/// Whether an endpoint of a backend accepts a connection.
+pub(super) async fn backend(name: &SectionName, address: Option<&Address>, container: &Container) -> Option<Problem> {
     let Some(address) = address else {
         let message = if container.alive { "has no address" } else { "can't be reached: its container is stopped" };
         return Some((Reason::ContainerStopped, format!("backend `{name}` {message}")));

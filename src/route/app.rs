@@ -5,12 +5,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::HeaderValue;
 
-use super::{Matcher, Parent, Template};
+use super::{Endpoint, Filter, Matcher, Parent, Template};
 use crate::container::init::Init;
 use crate::container::rootfs::Rootfs;
-use crate::dial::Address;
 use crate::names::{AppName, ContainerPath, HostPattern, SectionName};
 
 /// An App as it is served.
@@ -84,8 +83,8 @@ pub struct Timeouts {
 pub struct Backend {
     /// Its name in the manifest.
     pub name: SectionName,
-    /// Where it is; `None` while its container does not run.
-    pub address: Option<Address>,
+    /// Where it is: at least one.
+    pub endpoints: Vec<Endpoint>,
     /// What is spoken with it.
     pub protocol: Protocol,
     /// Idle connections kept per thread.
@@ -145,61 +144,4 @@ pub struct Script {
     pub extension: Box<str>,
     /// Index in [`CompiledApp::backends`].
     pub backend: usize,
-}
-
-/// A change to request or response.
-#[derive(Debug)]
-pub enum Filter {
-    /// Fields of the request.
-    RequestHeaders(HeaderEdit),
-    /// Fields of the response.
-    ResponseHeaders(HeaderEdit),
-    /// The client is sent elsewhere.
-    Redirect(Redirect),
-    /// Host or path are replaced.
-    Rewrite(Rewrite),
-}
-
-/// Fields that are set, added, removed.
-#[derive(Debug, Default)]
-pub struct HeaderEdit {
-    /// Replace all of the same name.
-    pub set: Vec<(HeaderName, Template)>,
-    /// Added to those that are there.
-    pub add: Vec<(HeaderName, Template)>,
-    /// Taken away.
-    pub remove: Vec<HeaderName>,
-}
-
-/// The client is sent elsewhere.
-#[derive(Debug)]
-pub struct Redirect {
-    /// `http` or `https`; `None`: as the request.
-    pub scheme: Option<Box<str>>,
-    /// `None`: as the request.
-    pub hostname: Option<Box<str>>,
-    /// `None`: as the request.
-    pub port: Option<u16>,
-    /// `None`: as the request.
-    pub path: Option<PathEdit>,
-    /// 301, 302, 303, 307 or 308.
-    pub status: StatusCode,
-}
-
-/// Host or path are replaced.
-#[derive(Debug)]
-pub struct Rewrite {
-    /// The `Host` that the backend sees.
-    pub hostname: Option<HeaderValue>,
-    /// The path that files and backends see.
-    pub path: Option<PathEdit>,
-}
-
-/// A new path.
-#[derive(Debug)]
-pub enum PathEdit {
-    /// All of it.
-    Full(Box<str>),
-    /// The prefix that matched.
-    Prefix(Box<str>),
 }

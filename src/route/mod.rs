@@ -3,6 +3,8 @@
 //! In: Apps that were compiled, requests as parts. Out: [`Match`]. Never: I/O, a clock, a header that is not matched.
 
 mod app;
+mod endpoint;
+mod filter;
 #[cfg(test)]
 mod fixture;
 mod listeners;
@@ -11,10 +13,9 @@ pub mod path;
 mod table;
 mod template;
 
-pub use app::{
-    Backend, CompiledApp, FastcgiSettings, Files, Filter, HeaderEdit, HttpSettings, PathEdit, Protocol, Redirect, Rewrite, Rule, Script,
-    Share, Timeouts,
-};
+pub use app::{Backend, CompiledApp, FastcgiSettings, Files, HttpSettings, Protocol, Rule, Script, Share, Timeouts};
+pub use endpoint::{Endpoint, Health, InFlight};
+pub use filter::{Filter, HeaderEdit, PathEdit, Redirect, Rewrite};
 pub use listeners::{Front, Listeners, Parent};
 pub use matcher::{Matcher, PathMatcher, Request, Specificity, ValueMatcher, anchored};
 pub use table::{Match, Miss, Table};

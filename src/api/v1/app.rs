@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ApiVersion, Backend, ByteSize, Duration, Files, Filter, Metadata, RouteMatch};
-use crate::names::{AppName, ContainerName, HostPattern, SectionName};
+use crate::names::{AppName, ContainerName, ContainerPath, HostPattern, SectionName};
 
 /// One application: the hostnames and rules that it claims, and the backends that answer them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -52,6 +52,21 @@ pub struct AppSpec {
     /// Which requests are answered, and how.
     #[schemars(length(min = 1))]
     pub rules: Vec<Rule>,
+    /// Pages of its own for answers that lxcproxy gives in its stead: errors, and requests that no rule is for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub error_pages: Vec<ErrorPage>,
+}
+
+/// A file of the container in place of lxcproxy's own error answer (nginx `error_page`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ErrorPage {
+    /// Which answers. The status stays.
+    #[schemars(length(min = 1, max = 64), extend("items" = {"type": "integer", "minimum": 400, "maximum": 599}))]
+    pub statuses: Vec<u16>,
+    /// The page, a path inside the container; its name tells the media type.
+    pub file: ContainerPath,
 }
 
 /// A container by name and runtime. In a manifest a plain string is short for `{name: ...}`.

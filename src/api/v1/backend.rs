@@ -5,6 +5,7 @@ use std::num::NonZeroU16;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{Duration, HealthCheck, LoadBalancer};
 use crate::names::{ContainerPath, SectionName};
 
 /// A named backend. Exactly one of `http` and `fastcgi` is set.
@@ -19,6 +20,52 @@ pub struct Backend {
     /// A FastCGI application server, such as php-fpm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fastcgi: Option<FastcgiBackend>,
+    /// How long a request waits for a backend that is away (its container restarts), instead of being answered 503. Default 0s: not at all.
+    #[serde(default = "no_hold", skip_serializing_if = "is_zero")]
+    pub hold: Duration,
+    /// Which of several endpoints a request goes to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load_balancer: Option<LoadBalancer>,
+    /// How endpoints that fail are noticed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health_check: Option<HealthCheck>,
+    /// Files that the backend may have sent in its stead, by `X-Accel-Redirect` or `X-Sendfile`. Omitted: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub internal_files: Vec<InternalFiles>,
+}
+
+fn no_hold() -> Duration {
+    Duration::ZERO
+}
+
+fn is_zero(duration: &Duration) -> bool {
+    *duration == Duration::ZERO
+}
+
+impl Backend {
+    /// Its addresses: the one of `unix`, `tcp` or `port`, or all of `endpoints`.
+    #[must_use]
+    pub fn endpoints(&self) -> Vec<Endpoint> {
+        let (unix, tcp, port, endpoints) = match (&self.http, &self.fastcgi) {
+            (Some(http), _) => (&http.unix, &http.tcp, http.port, &http.endpoints),
+            (None, Some(fastcgi)) => (&fastcgi.unix, &fastcgi.tcp, fastcgi.port, &fastcgi.endpoints),
+            (None, None) => return Vec::new(),
+        };
+        if endpoints.is_empty() { vec![Endpoint { unix: unix.clone(), tcp: tcp.clone(), port }] } else { endpoints.clone() }
+    }
+}
+
+/// Files of the container that a backend may have sent: `X-Accel-Redirect: <path>/x` and `X-Sendfile: <root>/x` both send `<root>/x`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct InternalFiles {
+    /// The prefix of `X-Accel-Redirect` that stands for `root`. Omitted: only `X-Sendfile` names these files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "request-path"))]
+    pub path: Option<String>,
+    /// The directory as the container sees it.
+    pub root: ContainerPath,
 }
 
 /// An HTTP server. Exactly one of `unix`, `tcp`, `port` and `endpoints` is set.
@@ -37,6 +84,7 @@ pub struct HttpBackend {
     pub port: Option<NonZeroU16>,
     /// Several addresses to balance over.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
     pub endpoints: Vec<Endpoint>,
     /// The protocol spoken. Default `HTTP1`.
     #[serde(default)]
@@ -97,6 +145,7 @@ pub struct FastcgiBackend {
     pub port: Option<NonZeroU16>,
     /// Several addresses to balance over.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
     pub endpoints: Vec<Endpoint>,
     /// The document root as the container sees it: gives `DOCUMENT_ROOT` and `SCRIPT_FILENAME`. Omitted: `files.root` of the rule.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -5,6 +5,7 @@ use std::num::NonZeroU16;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{BasicAuth, Compression, ForwardAuth, IpAccess, MaxConnections, RateLimit};
 use crate::names::SectionName;
 
 /// One change. `type` names the field that is set beside it.
@@ -32,6 +33,24 @@ pub struct Filter {
     /// For `CORS`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cors: Option<Cors>,
+    /// For `BasicAuth`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub basic_auth: Option<BasicAuth>,
+    /// For `ForwardAuth`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forward_auth: Option<ForwardAuth>,
+    /// For `IPAccess`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ip_access: Option<IpAccess>,
+    /// For `RateLimit`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<RateLimit>,
+    /// For `Compression`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compression: Option<Compression>,
+    /// For `MaxConnections`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_connections: Option<MaxConnections>,
 }
 
 /// The filters there are.
@@ -51,6 +70,19 @@ pub enum FilterType {
     /// Cross-origin requests are allowed.
     #[serde(rename = "CORS")]
     Cors,
+    /// Name and password are asked for.
+    BasicAuth,
+    /// A backend is asked whether the request may pass.
+    ForwardAuth,
+    /// Clients are let in by their address.
+    #[serde(rename = "IPAccess")]
+    IpAccess,
+    /// Each client gets so many requests in a time.
+    RateLimit,
+    /// Answers are compressed.
+    Compression,
+    /// So many requests at once; others wait.
+    MaxConnections,
 }
 
 /// Fields that are set, added, removed (Gateway API `HTTPHeaderFilter`).

@@ -5,7 +5,7 @@ use std::num::NonZeroU16;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ApiVersion, ByteSize, Metadata};
+use super::{ApiVersion, ByteSize, Duration, Metadata};
 use crate::names::{HostPattern, SectionName};
 
 /// A set of listeners that Apps attach to.
@@ -66,6 +66,10 @@ pub struct Listener {
     /// Hosts that it is for. Omitted: any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hostname: Option<HostPattern>,
+    /// Every connection begins with a header of the PROXY protocol (v1 or v2), which says who the client is; others are refused. With
+    /// `trustedProxies` only those may connect. Default false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub proxy_protocol: bool,
     /// Certificates, for `HTTPS`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<serde_json::Map<String, serde_json::Value>>,
@@ -82,11 +86,29 @@ pub enum ListenerProtocol {
     Https,
 }
 
-/// How much a Gateway accepts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// How much a Gateway accepts, on each of its listeners. Zero means: no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GatewayLimits {
-    /// The largest request head. Default `32Ki`.
+    /// The largest request head, from `1Ki` to `1Mi`. Default `32Ki`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_head: Option<ByteSize>,
+    /// Connections at once, over all threads. Default 10,000 per thread.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connections: Option<u32>,
+    /// Connections at once of one client address (of IPv6 its /64). Default: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connections_per_client: Option<u32>,
+    /// Until a request's head is whole: from the connection's first moment, or the first byte of a later request. Default 10s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header_timeout: Option<Duration>,
+    /// How long a client may be silent inside a request's body. Default 60s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body_timeout: Option<Duration>,
+    /// How long a client may take none of the bytes that wait for it. Default 60s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub write_timeout: Option<Duration>,
+    /// How long a connection may rest between two requests. Default 75s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_timeout: Option<Duration>,
 }

@@ -4,6 +4,7 @@
 
 mod app;
 mod backend;
+mod balance;
 mod diagnostic;
 mod event;
 mod files;
@@ -11,13 +12,17 @@ mod filter;
 mod gateway;
 mod matches;
 mod meta;
+mod policy;
 mod resource;
 mod scalar;
 mod status;
 mod watch;
 
-pub use app::{App, AppKind, AppSpec, BackendRef, ContainerRef, Limits, ParentRef, Retry, Rule, Runtime, SessionPersistence, Timeouts};
-pub use backend::{Backend, BackendTls, Endpoint, FastcgiBackend, HttpBackend, HttpProtocol, Param};
+pub use app::{
+    App, AppKind, AppSpec, BackendRef, ContainerRef, ErrorPage, Limits, ParentRef, Retry, Rule, Runtime, SessionPersistence, Timeouts,
+};
+pub use backend::{Backend, BackendTls, Endpoint, FastcgiBackend, HttpBackend, HttpProtocol, InternalFiles, Param};
+pub use balance::{ActiveHealthCheck, ConsistentHash, ConsistentHashType, HealthCheck, LoadBalancer, LoadBalancerType, PassiveHealthCheck};
 pub use diagnostic::{Diagnostic, Excerpt};
 pub use event::{Event, EventMetadata, EventType, ObjectReference};
 pub use files::{Files, Hidden, Precompressed, Script, Symlinks};
@@ -27,6 +32,7 @@ pub use filter::{
 pub use gateway::{Gateway, GatewayKind, GatewayLimits, GatewaySpec, Listener, ListenerProtocol};
 pub use matches::{MatchType, PathMatch, PathMatchType, RouteMatch, ValueMatch};
 pub use meta::{ApiVersion, Metadata};
+pub use policy::{BasicAuth, Compression, ForwardAuth, IpAccess, MaxConnections, RateLimit};
 pub use resource::{
     AppResource, AppStatus, Conditions, GatewayResource, GatewayStatus, List, ListMetadata, ListenerStatus, Resource, ResourceMetadata,
     SourceResource, SourceSpec, SourceStatus,

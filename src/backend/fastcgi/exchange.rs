@@ -28,6 +28,8 @@ pub struct Call<'a> {
     pub app: &'a Arc<CompiledApp>,
     /// Index in [`CompiledApp::backends`].
     pub backend: usize,
+    /// Index in its endpoints.
+    pub endpoint: usize,
     /// That backend's settings.
     pub settings: &'a FastcgiSettings,
     /// What the application is told.
@@ -45,10 +47,10 @@ impl Pool {
     /// [`Error::Unavailable`], [`Error::Connect`] or [`Error::Timeout`] without a connection; [`Error::Protocol`] or [`Error::Closed`]
     /// for an answer that is none; what the request's body says, if the head of the answer has not come by then.
     pub async fn exchange(&self, call: Call<'_>) -> Result<Response<ResponseBody>, Error> {
-        let Call { app, backend, settings, request, body, timeouts } = call;
+        let Call { app, backend, endpoint, settings, request, body, timeouts } = call;
         let target = app.backends.get(backend).ok_or(Error::Unavailable)?;
-        let address = target.address.as_ref().ok_or(Error::Unavailable)?;
-        let home = Home::new(self, app, backend, target.keep);
+        let address = target.endpoints.get(endpoint).and_then(|endpoint| endpoint.address.as_ref()).ok_or(Error::Unavailable)?;
+        let home = Home::new(self, app, (backend, endpoint), target.keep);
 
         let fields = request.headers;
         let announced = fields.contains_key(header::CONTENT_LENGTH) || fields.contains_key(header::TRANSFER_ENCODING);

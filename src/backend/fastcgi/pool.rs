@@ -27,8 +27,8 @@ pub struct Pool(Rc<RefCell<Shared>>);
 
 #[derive(Debug)]
 struct Shared {
-    /// By address of the App and index of the backend.
-    slots: HashMap<(usize, usize), Slot>,
+    /// By address of the App and indexes of backend and endpoint.
+    slots: HashMap<(usize, (usize, usize)), Slot>,
     /// A task looks for those that wait too long.
     swept: bool,
     expiry: Duration,
@@ -48,7 +48,8 @@ struct Slot {
 pub(super) struct Home {
     shared: Local<RefCell<Shared>>,
     app: Weak<CompiledApp>,
-    backend: usize,
+    /// Indexes of backend and endpoint.
+    place: (usize, usize),
     keep: usize,
 }
 
@@ -73,8 +74,8 @@ impl Pool {
 
 impl Home {
     /// `None`: the backend's connections are not kept.
-    pub(super) fn new(pool: &Pool, app: &Arc<CompiledApp>, backend: usize, keep: usize) -> Option<Self> {
-        (keep > 0).then(|| Self { shared: Rc::downgrade(&pool.0), app: Arc::downgrade(app), backend, keep })
+    pub(super) fn new(pool: &Pool, app: &Arc<CompiledApp>, place: (usize, usize), keep: usize) -> Option<Self> {
+        (keep > 0).then(|| Self { shared: Rc::downgrade(&pool.0), app: Arc::downgrade(app), place, keep })
     }
 
     /// A connection that waits here and that the backend has not closed; the youngest.
@@ -110,8 +111,8 @@ impl Home {
         }
     }
 
-    fn key(&self) -> (usize, usize) {
-        (self.app.as_ptr().addr(), self.backend)
+    fn key(&self) -> (usize, (usize, usize)) {
+        (self.app.as_ptr().addr(), self.place)
     }
 }
 

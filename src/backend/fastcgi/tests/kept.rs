@@ -110,7 +110,7 @@ fn a_changed_app_starts_with_no_connections() {
             stream
         });
         assert_eq!(text(response.unwrap()).await.unwrap(), "one");
-        peer.app = app(peer.app.backends[0].address.clone(), 1);
+        peer.app = app(peer.app.backends[0].endpoints[0].address.clone(), 1);
         let (response, _) = tokio::join!(peer.get(), peer.answer(&answer));
         assert_eq!(text(response.unwrap()).await.unwrap(), "one");
     });

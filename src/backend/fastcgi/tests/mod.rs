@@ -24,7 +24,7 @@ use super::record::tests::record;
 use super::{Call, Pool, Request};
 use crate::container::rootfs::Rootfs;
 use crate::dial::Address;
-use crate::route::{Backend, CompiledApp, FastcgiSettings, Protocol, Timeouts};
+use crate::route::{Backend, CompiledApp, Endpoint, FastcgiSettings, Protocol, Timeouts};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 const TIMEOUTS: Timeouts = Timeouts { request: None, connect: Some(PATIENCE), idle: Some(PATIENCE) };
@@ -72,7 +72,7 @@ impl Peer {
             server: "127.0.0.1:80".parse().unwrap(),
             request_id: "r1",
         };
-        self.pool.exchange(Call { app: &self.app, backend: 0, settings, request, body, timeouts }).await
+        self.pool.exchange(Call { app: &self.app, backend: 0, endpoint: 0, settings, request, body, timeouts }).await
     }
 
     async fn get(&self) -> Result<Response<ResponseBody>, Error> {
@@ -94,7 +94,8 @@ impl Peer {
 
 fn app(address: Option<Address>, keep: usize) -> Arc<CompiledApp> {
     let settings = FastcgiSettings { root: None, index: None, params: Vec::new() };
-    let backend = Backend { name: "php".parse().unwrap(), address, protocol: Protocol::Fastcgi(settings), keep };
+    let endpoint = Endpoint { name: "/app.sock".into(), address, health: Arc::default() };
+    let backend = Backend { name: "php".parse().unwrap(), endpoints: vec![endpoint], protocol: Protocol::Fastcgi(settings), keep };
     Arc::new(CompiledApp {
         name: "app".parse().unwrap(),
         generation: 1,

@@ -1,0 +1,28 @@
+//! `RequestHeaderModifier`, `ResponseHeaderModifier` -> fields that are set, added, removed.
+
+use http::HeaderName;
+
+use crate::api::v1;
+use crate::compile::{Error, error, header_value, template};
+use crate::route::{HeaderEdit, Template};
+
+pub(super) fn edit(written: &v1::HeaderModifier, field: &str) -> Result<HeaderEdit, Error> {
+    let fields = |headers: &[v1::Header]| -> Result<Vec<(HeaderName, Template)>, Error> {
+        headers
+            .iter()
+            .map(|header| {
+                header_value(&header.value, field)?;
+                Ok((name(&header.name, field)?, template(&header.value, field)?))
+            })
+            .collect()
+    };
+    Ok(HeaderEdit {
+        set: fields(&written.set)?,
+        add: fields(&written.add)?,
+        remove: written.remove.iter().map(|text| name(text, field)).collect::<Result<_, _>>()?,
+    })
+}
+
+fn name(text: &str, field: &str) -> Result<HeaderName, Error> {
+    HeaderName::from_bytes(text.as_bytes()).map_err(|_| error(field, format!("`{}` is not a header name", text.escape_debug())))
+}
