@@ -17,6 +17,8 @@ use crate::support::lxc::{Container, PHP_SOCKET, Spec};
 use crate::support::{PATIENCE, eventually, needs, run, soon};
 
 const KEY: Key = 7;
+/// Milliseconds, but for a machine that is busy with other tests; what is only found by looking again and again is found much later.
+const AT_ONCE: Duration = Duration::from_secs(5);
 const HTTPD: &str = "echo inside > /var/www/index.html; busybox httpd -p 127.0.0.1:8000 -h /var/www";
 
 fn reference(container: &Container) -> ContainerRef {
@@ -154,7 +156,7 @@ async fn a_restart_is_noticed_and_gives_a_new_init() {
     watcher.set(KEY, watch(&before, "/run/x.sock"));
     let stopping = idle.clone();
     let late = reaction("the end of init", watcher.next(), move || stopping.stop()).await;
-    assert!(late < Duration::from_millis(100), "{late:?}");
+    assert!(late < AT_ONCE, "{late:?}");
 
     let stopped = enter(&runtimes, &idle, Some(&before)).await;
     assert!(!stopped.alive && stopped.init.is_none() && stopped.network.is_none());
@@ -200,7 +202,7 @@ async fn a_socket_that_appears_in_a_container_gives_a_hint_at_once() {
     let inside = idle.clone();
     let bind = format!("stream_socket_server('unix://{PHP_SOCKET}');");
     let late = reaction("the socket", watcher.next(), move || drop(inside.exec(&["php8.2", "-n", "-r", &bind]))).await;
-    assert!(late < Duration::from_millis(100), "{late:?}");
+    assert!(late < AT_ONCE, "{late:?}");
 }
 
 #[tokio::test]
@@ -213,7 +215,7 @@ async fn a_mount_over_a_watched_directory_gives_a_hint() {
     watcher.set(KEY, watch(&entered, "/run/app/x.sock"));
     let inside = idle.clone();
     let late = reaction("the mount", watcher.next(), move || drop(inside.exec(&["mount", "-t", "tmpfs", "tmpfs", "/run/app"]))).await;
-    assert!(late < Duration::from_millis(100), "{late:?}");
+    assert!(late < AT_ONCE, "{late:?}");
     let inside = idle.clone();
     reaction("a file on the new mount", watcher.next(), move || drop(inside.exec(&["touch", "/run/app/x.sock"]))).await;
 }
@@ -229,10 +231,10 @@ async fn a_container_that_starts_gives_a_hint_at_once() {
     for _ in 0..3 {
         let starting = idle.clone();
         let late = reaction("the start", starts.next(), move || starting.start()).await;
-        assert!(late < Duration::from_millis(100), "{late:?}");
+        assert!(late < AT_ONCE, "{late:?}");
         let stopping = idle.clone();
         let late = reaction("the stop", starts.next(), move || stopping.stop()).await;
-        assert!(late < Duration::from_millis(100), "{late:?}");
+        assert!(late < AT_ONCE, "{late:?}");
     }
 }
 

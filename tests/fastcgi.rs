@@ -342,9 +342,11 @@ impl std::io::Write for Sink {
 #[test]
 fn what_a_script_complains_about_is_in_the_log_with_app_and_request() {
     let sink = Sink::default();
-    let writer = sink.clone();
-    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let subscriber = |writer: Sink| tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
+    // While there is one dispatcher only, tracing asks the current thread's whether a line is of interest, and remembers the answer for all:
+    // the thread of another test, which has none, would switch it off.
+    let _beside = tracing::Dispatch::new(subscriber(sink.clone()));
+    let _here = tracing::subscriber::set_default(subscriber(sink.clone()));
     run(async {
         let fpm = PhpFpm::start(&[("bad.php", "error_log(\"it's bad\\e[2J\"); echo 'fine';")], 0);
         assert_eq!(fpm.get("/bad.php").await.body, "fine");

@@ -162,7 +162,8 @@ fn a_whole_transaction_has_a_limit_if_one_is_set() {
     let daemon = daemon(&backend, "timeouts: {request: 400ms}");
     let began = Instant::now();
     assert!(daemon.request("/").try_send().is_err());
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    // The whole answer would take 20 s.
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
 }
 
 #[test]

@@ -150,7 +150,7 @@ fn a_manifest_that_is_taken_away_takes_its_routes_along() {
 }
 
 #[test]
-fn a_missing_backend_answers_503_and_heals_within_100_ms_of_its_socket() {
+fn a_missing_backend_answers_503_and_heals_when_its_socket_appears() {
     let mut site = Site::new("hello");
     site.stop();
     let daemon = Daemon::builder().manifest("site.yaml", &site.version("site", HOST, "1")).start();
@@ -159,14 +159,14 @@ fn a_missing_backend_answers_503_and_heals_within_100_ms_of_its_socket() {
     assert_eq!((answer.status, answer.header("retry-after")), (503, "1"));
     assert!(answer.text().contains("app: site"), "{}", answer.text());
     assert!(!answer.text().contains("app.sock"), "no path is told: {}", answer.text());
-    // Let the back-off grow beyond what would hide a missing event.
+    // Looks without an event come 5, 15, 35... ms after the first, one of them after 5 s, the next after 10 s: it would hide a missing event.
     let began = Instant::now();
-    daemon.eventually(PATIENCE, || if began.elapsed() > Duration::from_secs(2) { Ok(()) } else { Err("too early".to_owned()) });
+    daemon.eventually(PATIENCE, || if began.elapsed() > Duration::from_millis(5500) { Ok(()) } else { Err("too early".to_owned()) });
     site.start("back");
     let appeared = Instant::now();
     daemon.wait_condition("site", "Ready", PATIENCE);
-    // What `lxcproxy get` itself takes is part of this.
-    assert!(appeared.elapsed() < Duration::from_millis(400), "{:?}", appeared.elapsed());
+    // Some milliseconds, and what `lxcproxy get` itself takes on a machine that is busy with other tests.
+    assert!(appeared.elapsed() < Duration::from_secs(2), "{:?}", appeared.elapsed());
     assert_eq!(daemon.request("/").host(HOST).send().text(), "back\n");
 }
 

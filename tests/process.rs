@@ -13,6 +13,9 @@ use crate::support::lxc::LxcPath;
 use crate::support::needs;
 use crate::support::recorder::Recorder;
 
+/// A drain without a limit of its own takes half a minute.
+const DRAIN: Duration = Duration::from_secs(20);
+
 #[test]
 fn sigterm_lets_a_request_in_flight_finish_and_takes_no_new_connection() {
     let (proceed, wait) = channel();
@@ -53,7 +56,7 @@ fn a_second_sigterm_stops_at_once() {
     daemon.wait_log(PATIENCE, |line| line.contains("draining"));
     daemon.signal(Signal::TERM);
     daemon.wait_exit(PATIENCE);
-    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    assert!(began.elapsed() < DRAIN, "{:?}", began.elapsed());
 }
 
 #[test]
@@ -66,7 +69,7 @@ fn a_drain_ends_at_its_deadline() {
     let began = Instant::now();
     daemon.signal(Signal::TERM);
     daemon.wait_exit(PATIENCE);
-    assert!(began.elapsed() >= Duration::from_millis(300) && began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    assert!(began.elapsed() >= Duration::from_millis(300) && began.elapsed() < DRAIN, "{:?}", began.elapsed());
 }
 
 #[test]

@@ -26,7 +26,7 @@ fn open_to_all() -> Daemon {
 /// What `curl` says to a user: the status code and the body.
 fn asked_by(daemon: &Daemon, who: &[&str]) -> (String, Value) {
     let mut command = Command::new("setpriv");
-    command.args(who).args(["--", "curl", "-q", "-sS", "--max-time", "10", "-w", "%{http_code}", "--unix-socket"]);
+    command.args(who).args(["--", "curl", "-q", "-sS", "--max-time", "30", "-w", "%{http_code}", "--unix-socket"]);
     let said = said(command.arg(daemon.admin()).arg(format!("http://lxcproxy{API}/apps")));
     assert_eq!((said.code, said.err.as_str()), (0, ""), "{who:?}");
     let (body, code) = said.out.rsplit_once('\n').unwrap();

@@ -4,8 +4,6 @@ mod backends;
 mod links;
 mod restarts;
 
-use std::time::Duration;
-
 use serde_json::Value;
 
 use crate::support::curl::Response;
@@ -222,5 +220,5 @@ fn a_container_that_is_made_after_its_manifest_is_served_when_it_starts() {
     let ttrss = Ttrss { daemon, container };
     ttrss.container.start();
     ttrss.wait_status("/ttrss/", 200);
-    ttrss.daemon.wait_condition("ttrss", "Ready", Duration::from_secs(5));
+    ttrss.daemon.wait_condition("ttrss", "Ready", PATIENCE);
 }

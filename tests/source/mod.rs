@@ -16,7 +16,7 @@ use std::time::Duration;
 use lxcproxy::source::Listing;
 
 /// How long a source may take to see the last change. Less than the half minute after which it looks anyway.
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(25);
 
 /// What a source that has followed all changes says differently from one that has just started.
 fn difference(warm: &Listing, cold: &Listing) -> Option<String> {

@@ -32,7 +32,7 @@ impl Curl {
     pub fn new(url: &str, netns: Option<&Netns>) -> Self {
         let mut command = super::program(netns, "curl");
         // -q first: no configuration of the user's.
-        command.args(["-q", "-sS", "-i", "--http1.1", "--path-as-is", "--globoff", "--max-time", "10", "--noproxy", "*", url]);
+        command.args(["-q", "-sS", "-i", "--http1.1", "--path-as-is", "--globoff", "--max-time", "30", "--noproxy", "*", url]);
         Self { command, body: None }
     }
 

@@ -98,9 +98,11 @@ mod tests {
 
     fn logged(pieces: &[&[u8]]) -> String {
         let sink = Sink::default();
-        let writer = sink.clone();
-        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
-        tracing::subscriber::with_default(subscriber, || {
+        let subscriber = |writer: Sink| tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
+        // While there is one dispatcher only, tracing asks the current thread's whether a line is of interest, and remembers the answer for
+        // all: the thread of another test, which has none, would switch it off.
+        let _beside = tracing::Dispatch::new(subscriber(sink.clone()));
+        tracing::subscriber::with_default(subscriber(sink.clone()), || {
             let mut log = StderrLog::new("ttrss".parse().unwrap(), "r1");
             for piece in pieces {
                 log.write(&Bytes::copy_from_slice(piece));

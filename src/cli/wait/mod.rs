@@ -24,6 +24,8 @@ use crate::config;
 
 /// How long the daemon may take to see a manifest as it stands in its directory. It polls where there are no events.
 const SIGHT: Duration = Duration::from_secs(10);
+/// How long one look may take, however short the timeout is. A daemon that starts keeps a question for longer than that.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// Wait until an object has a condition, is there, or is gone
 ///
@@ -51,7 +53,7 @@ pub(super) struct Wait {
 }
 
 /// How a wait ends.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Outcome {
     /// It holds.
     Met,
@@ -93,18 +95,24 @@ async fn until(client: &Client, reference: &Reference, wanted: Wanted, deadline:
     let selector = named(&reference.name);
     let query = [("fieldSelector", selector.as_str())];
     let sight = deadline.min(Instant::now() + SIGHT);
+    let answered = deadline.max(Instant::now() + LOOK);
+    let unanswered = || Outcome::TimedOut("the daemon has not answered".to_owned());
     let mut unseen = match wanted {
-        Wanted::Condition(..) => Some(Written::look(client, reference).await),
+        Wanted::Condition(..) => match timeout_at(answered, Written::look(client, reference)).await {
+            Ok(written) => Some(written),
+            Err(_) => return Ok(unanswered()),
+        },
         Wanted::Create | Wanted::Delete => None,
     };
     let mut watch = None;
     let mut uid = None;
     loop {
-        let objects = match client.list::<Value>(reference.kind.plural(), &query).await {
-            Ok(list) => list.items,
+        let objects = match timeout_at(answered, client.list::<Value>(reference.kind.plural(), &query)).await {
+            Ok(Ok(list)) => list.items,
             // A daemon that starts has nothing to say for a while; it has taken its time to say so.
-            Err(error) if is_early(&error) && Instant::now() < deadline => continue,
-            Err(error) => return Err(error),
+            Ok(Err(error)) if is_early(&error) && Instant::now() < deadline => continue,
+            Ok(Err(error)) => return Err(error),
+            Err(_) => return Ok(unanswered()),
         };
         let object = object(objects)?;
         unseen.take_if(|written| written.is_seen_in(object.as_ref()) || Instant::now() >= sight);
@@ -281,6 +289,20 @@ mod tests {
         let hasty = waiting(Instant::now());
         answer(&listener, "503 Service Unavailable", early).await;
         assert!(is_early(&hasty.await.unwrap().unwrap_err()));
+    }
+
+    #[tokio::test]
+    async fn a_daemon_that_keeps_its_answer_to_itself_is_not_waited_for_beyond_the_timeout() {
+        let dir = tempfile::tempdir().unwrap();
+        let client = Client { socket: dir.path().join("admin.sock") };
+        let listener = admin::Listener::bind(&client.socket).unwrap();
+        // Nothing is ever published: a question is kept for ten seconds, and refused then.
+        let (_publisher, reader) = channel();
+        tokio::spawn(admin::serve(listener, None, reader, admin::MetricsText::new(String::new), std::future::pending()));
+        let unanswered = Outcome::TimedOut("the daemon has not answered".to_owned());
+        let wait = async |text, timeout| until(&client, &ttrss(), wanted(text), Instant::now() + timeout).await.unwrap();
+        let all = tokio::join!(wait("condition=Ready", Duration::ZERO), wait("delete", LOOK / 2), wait("create", LOOK * 3 / 2));
+        assert_eq!(all, (unanswered.clone(), unanswered.clone(), unanswered));
     }
 
     /// Answers one question.
