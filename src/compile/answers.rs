@@ -14,7 +14,7 @@ pub(super) fn error_page(written: &v1::ErrorPage) -> Result<ErrorPage, Error> {
 pub(super) fn internal_files(written: &v1::InternalFiles, field: &str) -> Result<InternalFiles, Error> {
     let decode = |text: &String| {
         let decoded = path::decode_for_lookup(text.trim_end_matches('/'));
-        decoded.map(|path| path.into()).ok_or_else(|| error(field, format!("`{}` names no files", text.escape_debug())))
+        decoded.map(Into::into).ok_or_else(|| error(field, format!("`{}` names no files", text.escape_debug())))
     };
     Ok(InternalFiles {
         prefix: written.path.as_ref().map(decode).transpose()?,

@@ -47,6 +47,8 @@ fn weight(text: &str) -> Option<Weight> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -57,5 +59,12 @@ mod tests {
         assert_eq!(read("a;q=1.000,b;q=1.,c;q=0.05"), [("a", 1000), ("b", 1000), ("c", 50)]);
         assert_eq!(read("a;q=1.001, b;q=2, c;q=-1, d;q=0.1234, e;q=x, f;q=, , ;q=1"), []);
         assert_eq!(read(""), []);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_client_writes_has_weights_that_can_be(text in "[a-z/*;,=q0-9. +\\PC]{0,60}") {
+            prop_assert!(list(&text).all(|(name, weight)| !name.is_empty() && weight <= FULL));
+        }
     }
 }

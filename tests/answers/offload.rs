@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::os::unix::fs::symlink;
 
-use super::{Says, Shop, path, prose};
+use super::{Says, Shop, prose};
 use crate::support::curl::Response;
 use crate::support::needs;
 
@@ -25,9 +25,9 @@ fn shop(backend: &str) -> Shop {
     let shop = Shop::new(&files, &Says { backend, ..Says::default() }, |request, stream| {
         let field = |name: &str| request.values(name).first().copied().unwrap_or_default().to_owned();
         let status = Some(field("a-status")).filter(|status| !status.is_empty()).unwrap_or_else(|| "200 OK".to_owned());
-        let fields: String = field("a-fields").split(" | ").map(|field| format!("{field}\r\n")).collect();
+        let fields = field("a-fields").replace(" | ", "\r\n");
         let body = if request.line().starts_with("HEAD") { "" } else { "body of the backend" };
-        stream.write_all(format!("HTTP/1.1 {status}\r\n{fields}Content-Length: {}\r\n\r\n{body}", body.len()).as_bytes()).is_ok()
+        stream.write_all(format!("HTTP/1.1 {status}\r\n{fields}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).as_bytes()).is_ok()
     });
     let root = shop.root.path();
     symlink("/srv/a.txt", root.join("srv/near")).unwrap();

@@ -7,7 +7,7 @@ mod coder;
 
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame};
@@ -62,7 +62,7 @@ impl<B: Body<Data = Bytes, Error = Error> + Unpin> EncodedBody<B> {
 
     /// Encodes the next part of what is in hand; `None`: the coder keeps it for now.
     fn encode(&mut self) -> Result<Option<Bytes>, Error> {
-        let part = self.rest.split_to(self.rest.len().min(TURN));
+        let part = self.rest.split_to(self.rest.len().min(TURN.saturating_sub(self.spent)));
         self.spent += part.len().max(SHORTEST);
         self.state = State::Gathering;
         self.step(&part, Step::Go)
@@ -91,34 +91,34 @@ impl<B: Body<Data = Bytes, Error = Error> + Unpin> EncodedBody<B> {
         }
     }
 
+    /// Takes what the body has next, and encodes its end.
+    fn poll_inner(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Error>> {
+        match Pin::new(&mut self.inner).poll_frame(cx) {
+            Poll::Ready(Some(frame)) => Poll::Ready(frame.map(|frame| {
+                // Trailers speak of the body as it was.
+                self.rest = frame.into_data().unwrap_or_default();
+                None
+            })),
+            Poll::Ready(None) => {
+                let end = self.step(&[], Step::End);
+                self.coder = None;
+                Poll::Ready(end)
+            }
+            Poll::Pending => self.pause(cx),
+        }
+    }
+
     /// The next bytes; `None` at the end.
     fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
         while self.coder.is_some() {
-            let encoded = if !self.rest.is_empty() {
-                if self.spent >= TURN {
-                    self.spent = 0;
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
+            let encoded = if self.rest.is_empty() {
+                ready!(self.poll_inner(cx))
+            } else if self.spent < TURN {
                 self.encode()
             } else {
-                match Pin::new(&mut self.inner).poll_frame(cx) {
-                    Poll::Ready(Some(Ok(frame))) => {
-                        // Trailers speak of the body as it was.
-                        self.rest = frame.into_data().unwrap_or_default();
-                        continue;
-                    }
-                    Poll::Ready(Some(Err(error))) => Err(error),
-                    Poll::Ready(None) => {
-                        let end = self.step(&[], Step::End);
-                        self.coder = None;
-                        end
-                    }
-                    Poll::Pending => match self.pause(cx) {
-                        Poll::Ready(flushed) => flushed,
-                        Poll::Pending => return Poll::Pending,
-                    },
-                }
+                self.spent = 0;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             };
             match encoded {
                 Ok(Some(bytes)) => return Poll::Ready(Some(Ok(bytes))),

@@ -77,6 +77,11 @@ impl Client {
         }
     }
 
+    /// Polls; whether the body has ended as it should.
+    fn is_over(&mut self) -> bool {
+        matches!(self.poll(), Poll::Ready(None))
+    }
+
     /// What it can read of what it has.
     fn text(&self) -> Vec<u8> {
         let mut decoder: Box<dyn Read> = match self.coding {
@@ -111,9 +116,9 @@ fn whatever_the_size_and_the_pieces_the_content_is_the_same() {
             let text = sample(length);
             for known in [None, Some(length as u64)] {
                 let mut client = Client::new(coding, known, text.chunks(piece).map(|part| Next::Data(part.to_vec())));
-                assert!(client.poll().is_ready_and(|end| end.is_none()), "{coding:?} {length} {piece}");
+                assert!(client.is_over(), "{coding:?} {length} {piece}");
                 assert!(client.text() == text, "{coding:?} {length} {piece}");
-                assert!(client.body.is_end_stream() && client.poll().is_ready_and(|end| end.is_none()));
+                assert!(client.body.is_end_stream() && client.is_over());
             }
         }
     }
@@ -132,7 +137,7 @@ fn whenever_the_body_pauses_the_client_can_read_all_of_it_so_far() {
             assert!(client.poll().is_pending());
             assert!(client.text() == sent, "{coding:?}: {} of {}", client.text().len(), sent.len());
         }
-        assert!(client.poll().is_ready_and(|end| end.is_none()));
+        assert!(client.is_over());
         assert!(client.text() == sent);
     }
 }
@@ -142,7 +147,7 @@ fn what_comes_a_turn_later_is_not_flushed_apart() {
     for coding in ALL {
         let script = (0..100).flat_map(|_| [Next::Data(b"some words ".to_vec()), Next::Pause]);
         let mut client = Client::new(coding, None, script);
-        assert!(client.poll().is_ready_and(|end| end.is_none()));
+        assert!(client.is_over());
         assert_eq!(client.text().len(), 1100);
         assert!(client.frames <= 2 && client.received.len() < 100, "{coding:?}: {} frames, {} bytes", client.frames, client.received.len());
     }
@@ -153,7 +158,7 @@ fn a_large_frame_takes_many_turns() {
     for coding in ALL {
         let text = sample(1 << 18);
         let mut client = Client::new(coding, None, [Next::Data(text.clone())]);
-        assert!(client.poll().is_ready_and(|end| end.is_none()));
+        assert!(client.is_over());
         assert!(client.text() == text);
         assert!(client.turns.0.load(Ordering::Relaxed) >= text.len() / TURN - 1, "{coding:?}");
     }
@@ -163,22 +168,8 @@ fn a_large_frame_takes_many_turns() {
 fn a_body_that_breaks_off_does_not_look_whole() {
     for coding in ALL {
         let mut client = Client::new(coding, None, [Next::Data(sample(1000)), Next::Fail]);
-        assert!(client.poll().is_ready_and(|end| matches!(end, Some(Error::Closed(None)))));
+        assert!(matches!(client.poll(), Poll::Ready(Some(Error::Closed(None)))));
         assert!(client.body.is_end_stream());
         assert!(client.text().len() < 1000, "{coding:?}");
-    }
-}
-
-/// `Poll::is_ready` with a condition.
-trait IsReadyAnd<T> {
-    fn is_ready_and(self, condition: impl FnOnce(T) -> bool) -> bool;
-}
-
-impl<T> IsReadyAnd<T> for Poll<T> {
-    fn is_ready_and(self, condition: impl FnOnce(T) -> bool) -> bool {
-        match self {
-            Self::Ready(value) => condition(value),
-            Self::Pending => false,
-        }
     }
 }

@@ -104,7 +104,7 @@ impl<'f> Accepted<'f> {
     /// The client asked with a tag that we have weakened: it is told that one, so that its cache knows what is meant.
     fn not_modified(&self, headers: &mut HeaderMap) {
         let Some(tag) = headers.get(ETAG).map(|tag| [b"W/", tag.as_bytes()].concat()) else { return };
-        if self.known.iter().any(|known| known.as_bytes().windows(tag.len()).any(|part| part == tag)) {
+        if self.known.iter().flat_map(|known| known.as_bytes().split(|byte| *byte == b',')).any(|known| known.trim_ascii() == tag) {
             weaken(headers);
             vary(headers);
         }
