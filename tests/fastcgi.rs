@@ -157,9 +157,11 @@ fn app(root: &Path, keep: usize) -> Arc<CompiledApp> {
             endpoints: vec![Endpoint { name: "fpm".into(), address, health: Arc::default() }],
             protocol: Protocol::Fastcgi(settings),
             keep,
+            internal_files: Vec::new(),
         }],
         root: None,
         init: None,
+        error_pages: Vec::new(),
     })
 }
 

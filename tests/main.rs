@@ -7,6 +7,7 @@
 
 mod access_log;
 mod admin;
+mod answers;
 mod application;
 mod architecture;
 mod cli;

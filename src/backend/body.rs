@@ -11,7 +11,8 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
-use super::{Error, Phase, fastcgi, files, http};
+use super::{EncodedBody, Error, Phase, fastcgi, files, http};
+use crate::route::Coding;
 
 /// The body of a request, on its way to a backend: counted, and with a limit on silence.
 #[derive(Debug)]
@@ -116,6 +117,8 @@ pub enum ResponseBody {
     Fastcgi(Box<fastcgi::StdoutBody>),
     /// Any of these, up to a deadline.
     Until(Box<Until>),
+    /// Any of these, in a content coding.
+    Encoded(Box<EncodedBody>),
 }
 
 /// A body that breaks off at a deadline.
@@ -133,6 +136,14 @@ impl ResponseBody {
             Self::Empty | Self::Full(_) => self,
             body => Self::Until(Box::new(Until { body, deadline: Box::pin(tokio::time::sleep_until(deadline)) })),
         }
+    }
+
+    /// The same in a content coding. `length`: how long it is in bytes, if that is known.
+    ///
+    /// # Errors
+    /// The body as it was, if there is no memory for the coding.
+    pub fn encoded(self, coding: Coding, length: Option<u64>) -> Result<Self, Self> {
+        EncodedBody::new(self, coding, length).map(|body| Self::Encoded(Box::new(body)))
     }
 }
 
@@ -156,6 +167,7 @@ impl Body for ResponseBody {
                 Poll::Ready(()) => Poll::Ready(Some(Err(Error::Timeout(Phase::Request)))),
                 Poll::Pending => Pin::new(&mut until.body).poll_frame(cx),
             },
+            Self::Encoded(body) => Pin::new(body.as_mut()).poll_frame(cx),
         }
     }
 
@@ -167,6 +179,7 @@ impl Body for ResponseBody {
             Self::Http(body) => body.is_end_stream(),
             Self::Fastcgi(body) => body.is_end_stream(),
             Self::Until(until) => until.body.is_end_stream(),
+            Self::Encoded(body) => body.is_end_stream(),
         }
     }
 
@@ -178,6 +191,7 @@ impl Body for ResponseBody {
             Self::Http(body) => body.size_hint(),
             Self::Fastcgi(body) => body.size_hint(),
             Self::Until(until) => until.body.size_hint(),
+            Self::Encoded(body) => body.size_hint(),
         }
     }
 }

@@ -4,10 +4,12 @@
 //! for an error, a look at the routes.
 
 mod body;
+mod encode;
 mod error;
 pub mod fastcgi;
 pub mod files;
 pub mod http;
 
 pub use body::{RequestBody, ResponseBody};
+pub use encode::EncodedBody;
 pub use error::{Error, Phase};

@@ -2,6 +2,7 @@
 //!
 //! In: [`ResolvedApp`] and its identity. Out: [`CompiledApp`], every expression compiled, every name looked up. Never: a look at another App.
 
+mod answers;
 mod filter;
 mod matches;
 
@@ -64,6 +65,7 @@ pub fn compile(resolved: &ResolvedApp, identity: Identity<'_>, before: Option<&C
             .collect::<Result<_, _>>()?,
         root: resolved.container.as_ref().and_then(|container| container.root.clone()),
         init: resolved.container.as_ref().and_then(|container| container.init.clone()),
+        error_pages: spec.error_pages.iter().map(answers::error_page).collect::<Result<_, _>>()?,
     })
 }
 
@@ -133,7 +135,8 @@ fn compile_backend(backend: &v1::Backend, addresses: &[Option<Address>], before:
     let before = before.and_then(|before| before.backends.iter().find(|before| before.name == backend.name));
     let endpoints = backend.endpoints();
     let endpoints = endpoints.iter().zip(addresses).map(|(written, address)| endpoint(written, address.clone(), before)).collect();
-    Ok(Backend { name: backend.name.clone(), endpoints, protocol, keep })
+    let internal_files = backend.internal_files.iter().map(|files| answers::internal_files(files, &field)).collect::<Result<_, _>>()?;
+    Ok(Backend { name: backend.name.clone(), endpoints, protocol, keep, internal_files })
 }
 
 fn endpoint(written: &v1::Endpoint, address: Option<Address>, before: Option<&Backend>) -> Endpoint {

@@ -11,13 +11,14 @@ use http::{HeaderName, HeaderValue};
 use crate::api::v1::{ByteSize, Duration};
 use crate::names::{AppName, ContainerName, ContainerPath, HostPattern, shown};
 use crate::route::Template;
+use crate::route::media::MediaRange;
 use crate::route::path::{PathError, normalise};
 
 /// Says what is wrong with a string: a sentence, and after a `; ` what was expected.
 pub(super) type Check = fn(&str) -> Result<(), String>;
 
 /// Every format that the schemas name.
-pub(super) const FORMATS: [(&str, Check); 18] = [
+pub(super) const FORMATS: [(&str, Check); 19] = [
     ("byte-size", parsed::<ByteSize>),
     ("cidr", cidr),
     ("container-name", parsed::<ContainerName>),
@@ -34,6 +35,7 @@ pub(super) const FORMATS: [(&str, Check); 18] = [
     ("hostname-exact", hostname_exact),
     ("http-host", http_host),
     ("ip", ip),
+    ("media-range", parsed::<MediaRange>),
     ("request-path", request_path),
     ("template", template),
 ];

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::header::{EXPECT, HOST, LOCATION, UPGRADE};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
@@ -80,6 +80,11 @@ impl<'a> Forward<'a> {
     /// The method.
     pub(super) fn method(&self) -> &Method {
         &self.parts.method
+    }
+
+    /// The version that the client speaks.
+    pub(super) fn version(&self) -> Version {
+        self.parts.version
     }
 
     /// Whether a file may answer.
@@ -200,10 +205,11 @@ fn forget_claims(headers: &mut HeaderMap) {
     }
 }
 
-/// `_` counts as `-`: many applications take one for the other.
+/// `_` counts as `-`: many applications take one for the other. `X-Accel-Mapping` and `X-Sendfile-Type` tell an application (Rack) what a
+/// proxy does with files: a client could have any file sent.
 fn is_claim(name: &str) -> bool {
     let is = |wanted: &str| name.len() == wanted.len() && starts(name, wanted);
-    starts(name, "x-forwarded-") || is("x-real-ip") || is("forwarded")
+    starts(name, "x-forwarded-") || is("x-real-ip") || is("forwarded") || starts(name, "x-accel-") || starts(name, "x-sendfile")
 }
 
 fn starts(name: &str, wanted: &str) -> bool {
@@ -257,7 +263,17 @@ mod tests {
     #[test]
     fn what_a_client_says_of_itself_is_forgotten() {
         let mut headers = HeaderMap::new();
-        for name in ["x-forwarded-for", "x_forwarded_host", "x-forwarded-port", "x-real_ip", "forwarded", "forwarded-by", "x-other"] {
+        for name in [
+            "x-forwarded-for",
+            "x_forwarded_host",
+            "x-forwarded-port",
+            "x-real_ip",
+            "forwarded",
+            "forwarded-by",
+            "x-other",
+            "x-accel_mapping",
+            "x-sendfile-type",
+        ] {
             headers.insert(HeaderName::from_static(name), HeaderValue::from_static("1"));
         }
         forget_claims(&mut headers);

@@ -10,11 +10,14 @@ mod forward;
 mod head;
 mod hop;
 mod id;
+mod offload;
+mod page;
 mod peer;
 mod pick;
 mod record;
 mod rescue;
 mod values;
+mod weighted;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -34,6 +37,7 @@ use forward::Forward;
 use head::Head;
 pub use id::RequestId;
 use id::RequestIds;
+use page::Asked;
 pub use peer::Peer;
 pub use record::AnswerBody;
 use record::Recorder;
@@ -75,7 +79,7 @@ impl Proxy {
         let found = self.find(&request, peer);
         let record = self.recorder.begin(began, &request, peer, id, found.as_ref().ok().map(|(_, found)| found));
         let answer = match found {
-            Err(cause) => rescue::answer(None, &cause, id),
+            Err(cause) => rescue::answer(None, &cause, &Asked::by(id, request.headers())),
             Ok((head, found)) => {
                 let forward = Forward::new(&head, request, client, peer, id, &record);
                 self.serve(&found, forward).await
@@ -101,11 +105,12 @@ impl Proxy {
     /// An answer, or the one that says why there is none; filters see both.
     async fn serve(&self, found: &Match, forward: Forward<'_>) -> Response<ResponseBody> {
         let (values, record) = (forward.values().clone(), forward.record());
+        let asked = Asked::by(values.id, forward.headers());
         let mut rest = Vec::new();
         let answer = self.within_limit(found, forward, &mut rest).await;
         let mut answer = answer.unwrap_or_else(|cause| {
             record.failed(&cause);
-            rescue::answer(Some(&found.app), &cause, values.id)
+            rescue::answer(Some(&found.app), &cause, &asked)
         });
         filter::answer(rest, &mut answer, &values);
         answer
@@ -140,19 +145,20 @@ impl Proxy {
             return Ok(answer);
         }
         match try_files(app, rule, &forward)? {
-            Some((files, Found::File(file))) if forward.is_read() || rule.backends.is_empty() => {
+            Some((files, Found::File(file))) if forward.is_read() => {
                 files::respond(file, files, forward.method(), forward.headers()).map_err(Cause::Backend)
             }
+            Some((_, Found::File(_))) if rule.backends.is_empty() => Err(Cause::ReadOnly),
             Some((files, Found::Script { script, name, path_info })) => {
                 forward.run(name, path_info, files);
-                self.exchange(app, rule, files.scripts[script].backend, forward).await
+                self.ask(app, rule, files.scripts[script].backend, forward).await
             }
             Some((_, Found::Directory)) if forward.is_read() || rule.backends.is_empty() => forward.to_directory(),
             Some((_, Found::Special)) => Err(Cause::NoFile),
             _ => match pick::share(&rule.backends, &self.dice) {
                 Some(share) => match chain.request(&share.filters, &mut forward, rest).await? {
                     Some(answer) => Ok(answer),
-                    None => self.exchange(app, rule, share.backend, forward).await,
+                    None => self.ask(app, rule, share.backend, forward).await,
                 },
                 None if rule.files.is_some() => Err(Cause::NoFile),
                 None => Err(Cause::NoBackend),

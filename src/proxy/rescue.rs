@@ -1,15 +1,14 @@
 //! Why there is no answer -> the answer that says so. The one place that turns an error into a status.
 //!
-//! In: [`Cause`]. Out: a small response that names the App and the request. Never: a path, an address, an error's text.
+//! In: [`Cause`]. Out: a small response, with the [`super::page`] of its status. Never: a path, an address, an error's text.
 
 use std::error::Error as _;
 
-use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, CONNECTION, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 
-use super::id::RequestId;
-use crate::backend::{Error, Phase, ResponseBody};
+use super::page::{self, Asked};
+use crate::backend::{Error, Phase, ResponseBody, files};
 use crate::route::path::PathError;
 use crate::route::{CompiledApp, Miss};
 
@@ -34,6 +33,9 @@ pub(super) enum Cause {
     /// The rule serves files, and has none for this request.
     #[error("no such file")]
     NoFile,
+    /// A file is only read.
+    #[error("a file is only read")]
+    ReadOnly,
     /// The rule has neither files nor a backend with a weight.
     #[error("the rule has no backend")]
     NoBackend,
@@ -43,27 +45,26 @@ pub(super) enum Cause {
 }
 
 /// The answer. `app`: the one that was matched.
-pub(super) fn answer(app: Option<&CompiledApp>, cause: &Cause, id: RequestId) -> Response<ResponseBody> {
+pub(super) fn answer(app: Option<&CompiledApp>, cause: &Cause, asked: &Asked) -> Response<ResponseBody> {
     let status = status(app, cause);
-    let app = app.map(|app| app.name.as_str());
+    let (name, id) = (app.map(|app| app.name.as_str()), asked.id());
     if status.is_server_error() {
         let source = cause.source().map(|source| format!(": {}", chain(source))).unwrap_or_default();
-        tracing::warn!(app, request = %id, status = status.as_u16(), "{cause}{source}");
+        tracing::warn!(app = name, request = %id, status = status.as_u16(), "{cause}{source}");
     } else {
-        tracing::debug!(app, request = %id, status = status.as_u16(), "{cause}");
+        tracing::debug!(app = name, request = %id, status = status.as_u16(), "{cause}");
     }
-    let name = app.map(|app| format!("app: {app}\n")).unwrap_or_default();
-    let text = format!("{status}\n{name}request: {id}\n");
-    let mut answer = Response::new(ResponseBody::Full(Bytes::from(text)));
-    *answer.status_mut() = status;
+    let mut answer = page::page(app, status, asked);
     let headers = answer.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     if status == StatusCode::SERVICE_UNAVAILABLE {
         headers.insert(RETRY_AFTER, RETRY_SECONDS);
     }
     if let Cause::NoRoute(Miss::Listener) = cause {
         // The listener may be gone while its connections last: the next request is better off on a new one.
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    if let Cause::ReadOnly = cause {
+        headers.insert(ALLOW, files::ALLOWED);
     }
     answer
 }
@@ -73,6 +74,7 @@ fn status(app: Option<&CompiledApp>, cause: &Cause) -> StatusCode {
         Cause::Head(_) | Cause::Path(_) => StatusCode::BAD_REQUEST,
         Cause::NotImplemented => StatusCode::NOT_IMPLEMENTED,
         Cause::NoRoute(Miss::Listener | Miss::Host | Miss::Rule) | Cause::NoFile => StatusCode::NOT_FOUND,
+        Cause::ReadOnly => StatusCode::METHOD_NOT_ALLOWED,
         Cause::NoBackend => StatusCode::INTERNAL_SERVER_ERROR,
         Cause::Backend(error) => match error {
             Error::Unavailable | Error::Connect(_) | Error::Local(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -106,13 +108,16 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderMap;
+
     use super::super::id::RequestIds;
     use super::*;
 
     #[test]
     fn who_asks_where_no_listener_is_any_more_has_to_connect_anew() {
         for (miss, connection) in [(Miss::Listener, Some("close")), (Miss::Host, None), (Miss::Rule, None)] {
-            let answer = answer(None, &Cause::NoRoute(miss), RequestIds::new().next());
+            let asked = Asked::by(RequestIds::new().next(), &HeaderMap::new());
+            let answer = answer(None, &Cause::NoRoute(miss), &asked);
             assert_eq!(answer.status(), StatusCode::NOT_FOUND);
             assert_eq!(answer.headers().get(CONNECTION).map(|value| value.to_str().unwrap()), connection, "{miss:?}");
         }

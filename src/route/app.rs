@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderValue;
+use http::{HeaderValue, StatusCode};
 
 use super::{Endpoint, Filter, Matcher, Parent, Template};
 use crate::container::init::Init;
@@ -33,6 +33,17 @@ pub struct CompiledApp {
     pub root: Option<Arc<Rootfs>>,
     /// The init of its container; `None`: it does not run, or there is nothing to run.
     pub init: Option<Arc<Init>>,
+    /// Pages of its own for answers that we give in its stead.
+    pub error_pages: Vec<ErrorPage>,
+}
+
+/// A file of the container in place of our own page.
+#[derive(Debug)]
+pub struct ErrorPage {
+    /// For these; none is in two pages.
+    pub statuses: Vec<StatusCode>,
+    /// The page.
+    pub file: ContainerPath,
 }
 
 /// Requests, and what is done with them.
@@ -89,6 +100,17 @@ pub struct Backend {
     pub protocol: Protocol,
     /// Idle connections kept per thread.
     pub keep: usize,
+    /// Files that it may have sent in its stead.
+    pub internal_files: Vec<InternalFiles>,
+}
+
+/// Files that a backend may have sent in its stead, all of one directory.
+#[derive(Debug)]
+pub struct InternalFiles {
+    /// What stands for the directory in `X-Accel-Redirect`: decoded, without a trailing `/`. `None`: nothing does.
+    pub prefix: Option<Box<[u8]>>,
+    /// The directory, and how it is looked into.
+    pub files: Files,
 }
 
 /// What is spoken with a backend.

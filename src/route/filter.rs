@@ -4,7 +4,7 @@
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
-use super::Template;
+use super::{Compression, Template};
 
 /// A change to request or response.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub enum Filter {
     Redirect(Redirect),
     /// Host or path are replaced.
     Rewrite(Rewrite),
+    /// Answers are compressed.
+    Compression(Compression),
 }
 
 /// Fields that are set, added, removed.

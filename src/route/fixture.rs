@@ -34,5 +34,6 @@ pub(super) fn app(name: &str, first_seen: u64, hosts: &[&str], prefixes: &[&str]
         backends: Vec::new(),
         root: None,
         init: None,
+        error_pages: Vec::new(),
     })
 }

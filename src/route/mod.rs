@@ -3,17 +3,22 @@
 //! In: Apps that were compiled, requests as parts. Out: [`Match`]. Never: I/O, a clock, a header that is not matched.
 
 mod app;
+mod compression;
 mod endpoint;
 mod filter;
 #[cfg(test)]
 mod fixture;
 mod listeners;
 mod matcher;
+pub mod media;
 pub mod path;
 mod table;
 mod template;
 
-pub use app::{Backend, CompiledApp, FastcgiSettings, Files, HttpSettings, Protocol, Rule, Script, Share, Timeouts};
+pub use app::{
+    Backend, CompiledApp, ErrorPage, FastcgiSettings, Files, HttpSettings, InternalFiles, Protocol, Rule, Script, Share, Timeouts,
+};
+pub use compression::{Coding, Compression};
 pub use endpoint::{Endpoint, Health, InFlight};
 pub use filter::{Filter, HeaderEdit, PathEdit, Redirect, Rewrite};
 pub use listeners::{Front, Listeners, Parent};

@@ -71,6 +71,8 @@ fn answers(theirs: &Response, ours: &Response) -> Vec<String> {
             "accept-ranges" => theirs.status != 200,
             // RFC 9110 section 15.5.6 demands it, and nginx leaves it out.
             "allow" => theirs.status == 405,
+            // A page of ours names its request: nobody else's cache may have it.
+            "cache-control" => pages && our == ["no-store"],
             _ => false,
         };
         if their != our && !is_expected {

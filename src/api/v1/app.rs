@@ -52,7 +52,7 @@ pub struct AppSpec {
     /// Which requests are answered, and how.
     #[schemars(length(min = 1))]
     pub rules: Vec<Rule>,
-    /// Pages of its own for answers that lxcproxy gives in its stead: errors, and requests that no rule is for.
+    /// Pages of its own for the errors that lxcproxy answers in its stead (what a backend answers is not touched).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub error_pages: Vec<ErrorPage>,
@@ -65,7 +65,7 @@ pub struct ErrorPage {
     /// Which answers. The status stays.
     #[schemars(length(min = 1, max = 64), extend("items" = {"type": "integer", "minimum": 400, "maximum": 599}))]
     pub statuses: Vec<u16>,
-    /// The page, a path inside the container; its name tells the media type.
+    /// The page, a path inside the container; its name tells the media type. While it is missing, lxcproxy's own page is sent.
     pub file: ContainerPath,
 }
 

@@ -62,7 +62,7 @@ impl Backend {
 pub struct InternalFiles {
     /// The prefix of `X-Accel-Redirect` that stands for `root`. Omitted: only `X-Sendfile` names these files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("format" = "request-path"))]
+    #[schemars(length(min = 1, max = 1024), extend("format" = "request-path"))]
     pub path: Option<String>,
     /// The directory as the container sees it.
     pub root: ContainerPath,

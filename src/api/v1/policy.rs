@@ -84,11 +84,12 @@ pub struct Compression {
     /// Content codings, the best first. Default `[zstd, br, gzip]`.
     #[schemars(length(min = 1, max = 3))]
     pub algorithms: Vec<Precompressed>,
-    /// Media types that are worth it; `text/*` is all of a type. Default: text, JSON, XML, JavaScript, WebAssembly, SVG, fonts without coding.
+    /// Media types that are worth it; `text/*` is all of a type. What its own format compresses never is. Default: text, JSON, XML, YAML,
+    /// JavaScript, WebAssembly, SVG, and fonts and icons that are not compressed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64))]
+    #[schemars(length(max = 64), extend("items" = {"type": "string", "format": "media-range"}))]
     pub types: Vec<String>,
-    /// Shorter answers are sent as they are. Default `1Ki`.
+    /// Shorter answers are sent as they are; one whose length is not known beforehand is not short. Default `1Ki`.
     pub minimum_size: ByteSize,
 }
 

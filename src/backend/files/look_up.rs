@@ -3,9 +3,11 @@
 //! In: a container's root, `files` of a rule, percent-encoded paths. Out: [`Found`]. Never: a second decoding, a look at what
 //! can't be normalised.
 
+use super::Opened;
 use super::docroot::{Docroot, Found};
 use crate::backend::Error;
 use crate::container::rootfs::Rootfs;
+use crate::names::ContainerPath;
 use crate::route::{Files, path};
 
 /// Looks for the candidates, in order. Each is one of the rule's templates, filled in, percent-encoded, before normalisation.
@@ -33,6 +35,23 @@ pub fn look_up<C: AsRef<str>>(root: &Rootfs, files: &Files, candidates: impl Int
         }
     }
     Ok(Found::Nothing)
+}
+
+/// What stands at a path beneath the root of `files`, where no client has a say: `decoded` as the file system has it, with a `/` first.
+///
+/// # Errors
+/// As [`look_up`].
+pub fn find(root: &Rootfs, files: &Files, decoded: &[u8]) -> Result<Found, Error> {
+    Docroot { root, files, redirects: false }.find(decoded)
+}
+
+/// Opens one file of the container, wherever links inside it lead.
+///
+/// # Errors
+/// [`Error::File`] if it is no regular file, or can't be read.
+pub fn open(root: &Rootfs, path: &ContainerPath) -> Result<Opened, Error> {
+    let file = root.entry(path).and_then(|entry| entry.open());
+    file.and_then(|file| Opened::new(file, path.file_name().as_bytes())).map_err(Error::File)
 }
 
 #[cfg(test)]

@@ -18,5 +18,5 @@ mod range;
 pub use answer::{ALLOWED, redirect, respond};
 pub use body::FileBody;
 pub use docroot::Found;
-pub use look_up::look_up;
+pub use look_up::{find, look_up, open};
 pub use opened::Opened;

@@ -10,7 +10,8 @@ use std::time::{Duration, SystemTime};
 use http::HeaderValue;
 
 use super::conditional::Validators;
-use super::media;
+use super::{body, media};
+use crate::backend::{Error, ResponseBody};
 
 /// A regular file, opened, with what is told about it.
 #[derive(Debug)]
@@ -37,6 +38,20 @@ impl Opened {
     #[must_use]
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    /// Its media type, by its name.
+    #[must_use]
+    pub fn content_type(&self) -> HeaderValue {
+        self.content_type.clone()
+    }
+
+    /// All of it, as the body of an answer.
+    ///
+    /// # Errors
+    /// [`Error::File`] if it is small and can't be read.
+    pub fn into_body(self) -> Result<ResponseBody, Error> {
+        body::body(self.file, 0, self.size)
     }
 
     /// What clients compare. A time in the future, or before 1970, is none (RFC 9110 section 8.8.2.1).

@@ -1,5 +1,6 @@
 //! `filters` -> changes to requests and responses.
 
+mod compression;
 mod headers;
 mod redirect;
 
@@ -24,6 +25,9 @@ fn compile_one(written: &v1::Filter, field: &str) -> Result<Filter, Error> {
             redirect::redirect(written.request_redirect.as_ref().ok_or_else(absent)?, field).map(Filter::Redirect)
         }
         FilterType::UrlRewrite => redirect::rewrite(written.url_rewrite.as_ref().ok_or_else(absent)?, field).map(Filter::Rewrite),
+        FilterType::Compression => {
+            compression::compression(written.compression.as_ref().ok_or_else(absent)?, field).map(Filter::Compression)
+        }
         _ => Err(error(field, format!("filter {:?} is not supported by this version", written.type_))),
     }
 }

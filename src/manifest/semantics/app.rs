@@ -3,7 +3,7 @@
 //! In: the tree of `spec`. Out: entries of a [`Report`]. Never: a look at whether the container is there.
 
 use super::backends::{self, Backends};
-use super::{rules, texts, unique};
+use super::{answers, rules, texts, unique};
 use crate::manifest::node::Cursor;
 use crate::manifest::report::Report;
 use crate::names::HostPattern;
@@ -23,6 +23,8 @@ pub(super) fn check(spec: &Cursor<'_>, report: &mut Report<'_>) {
     for backend in &list {
         backends::check(backend, report);
     }
+
+    answers::check_error_pages(&spec.items_of("errorPages"), report);
 
     let rules = spec.items_of("rules");
     unique(texts(&rules, "name"), "rule", report);

@@ -2,6 +2,7 @@
 //!
 //! In: a backend's tree, or all of them. Out: entries of a [`Report`]; [`Backends`]. Never: a connection.
 
+use super::answers;
 use crate::manifest::nearest;
 use crate::manifest::node::{Cursor, Data};
 use crate::manifest::report::Report;
@@ -48,6 +49,7 @@ pub(super) fn check(backend: &Cursor<'_>, report: &mut Report<'_>) {
     for protocol in protocols.iter().filter(|protocol| protocol.is_map()) {
         check_address(protocol, report);
     }
+    answers::check_internal_files(&backend.items_of("internalFiles"), report);
     if let Some(http) = backend.get("http") {
         if let Some(version) = http.get("protocol").filter(|version| version.text() == Some("H2C")) {
             report.unsupported(&version, Some("`HTTP1` is".to_owned()));

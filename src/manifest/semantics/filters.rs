@@ -3,19 +3,20 @@
 //! In: the trees of one list of filters. Out: entries of a [`Report`]. Never: a field that would break the framing of a message.
 
 use super::backends::Backends;
-use super::{chosen_by_type, unique};
+use super::{answers, chosen_by_type, unique};
 use crate::manifest::node::Cursor;
 use crate::manifest::report::Report;
 use crate::names::shown;
 
 /// Each type and its field.
-const FILTERS: [(&str, &str); 6] = [
+const FILTERS: [(&str, &str); 7] = [
     ("RequestHeaderModifier", "requestHeaderModifier"),
     ("ResponseHeaderModifier", "responseHeaderModifier"),
     ("RequestRedirect", "requestRedirect"),
     ("URLRewrite", "urlRewrite"),
     ("RequestMirror", "requestMirror"),
     ("CORS", "cors"),
+    ("Compression", "compression"),
 ];
 const PATH_MODIFIERS: [(&str, &str); 2] = [("ReplaceFullPath", "replaceFullPath"), ("ReplacePrefixMatch", "replacePrefixMatch")];
 /// Fields that say where a message ends or how the connection goes on: lxcproxy writes them itself (RFC 9110 section 7.6.1).
@@ -67,6 +68,9 @@ fn check_one(filter: &Cursor<'_>, place: Place, backends: &Backends<'_>, report:
         let fields = ["scheme", "hostname", "path", "port"];
         changes_something(&redirect, &fields, "the redirect leads back to where it came from", report);
         check_path_modifier(&redirect, place, report);
+    }
+    if let Some(compression) = filter.get("compression") {
+        answers::check_compression(&compression, report);
     }
     if let Some(rewrite) = filter.get("urlRewrite") {
         changes_something(&rewrite, &["hostname", "path"], "the filter changes nothing", report);

@@ -3,6 +3,7 @@
 //! In: filters, a request on its way; then its answer. Out: the same, changed; or an answer in its stead. Never: a filter that sees
 //! another request.
 
+mod compression;
 mod headers;
 mod redirect;
 
@@ -30,6 +31,8 @@ pub(super) struct Chain<'c> {
 pub(super) enum Rest<'f> {
     /// Change its fields.
     Headers(&'f HeaderEdit),
+    /// Compress it.
+    Compress(compression::Accepted<'f>),
 }
 
 impl Chain<'_> {
@@ -48,6 +51,7 @@ impl Chain<'_> {
                 }
                 Filter::ResponseHeaders(edit) => rest.push(Rest::Headers(edit)),
                 Filter::Rewrite(rewrite) => self.rewrite(rewrite, forward),
+                Filter::Compression(compression) => rest.extend(compression::Accepted::by(compression, forward).map(Rest::Compress)),
                 Filter::Redirect(to) => {
                     return forward::redirect(to.status, &redirect::location(to, self.prefix, forward)).map(Some);
                 }
@@ -72,6 +76,7 @@ pub(super) fn answer(rest: Vec<Rest<'_>>, answer: &mut Response<ResponseBody>, v
     for filter in rest.into_iter().rev() {
         match filter {
             Rest::Headers(edit) => headers::apply(edit, answer.headers_mut(), values),
+            Rest::Compress(accepted) => accepted.apply(answer),
         }
     }
 }

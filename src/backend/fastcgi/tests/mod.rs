@@ -95,7 +95,13 @@ impl Peer {
 fn app(address: Option<Address>, keep: usize) -> Arc<CompiledApp> {
     let settings = FastcgiSettings { root: None, index: None, params: Vec::new() };
     let endpoint = Endpoint { name: "/app.sock".into(), address, health: Arc::default() };
-    let backend = Backend { name: "php".parse().unwrap(), endpoints: vec![endpoint], protocol: Protocol::Fastcgi(settings), keep };
+    let backend = Backend {
+        name: "php".parse().unwrap(),
+        endpoints: vec![endpoint],
+        protocol: Protocol::Fastcgi(settings),
+        keep,
+        internal_files: Vec::new(),
+    };
     Arc::new(CompiledApp {
         name: "app".parse().unwrap(),
         generation: 1,
@@ -106,6 +112,7 @@ fn app(address: Option<Address>, keep: usize) -> Arc<CompiledApp> {
         backends: vec![backend],
         root: None,
         init: None,
+        error_pages: Vec::new(),
     })
 }
 
