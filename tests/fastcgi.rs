@@ -16,7 +16,7 @@ use lxcproxy::backend::fastcgi::{Call, Pool, Request, Script};
 use lxcproxy::backend::{Error, RequestBody, ResponseBody};
 use lxcproxy::container::rootfs::Rootfs;
 use lxcproxy::dial::Address;
-use lxcproxy::route::{Backend, CompiledApp, Endpoint, FastcgiSettings, Protocol, Template, Timeouts};
+use lxcproxy::route::{Backend, Balance, CompiledApp, Endpoint, FastcgiSettings, Protocol, Template, Timeouts};
 use tempfile::TempDir;
 use tokio::io::{AsyncWriteExt, DuplexStream};
 
@@ -157,6 +157,9 @@ fn app(root: &Path, keep: usize) -> Arc<CompiledApp> {
             endpoints: vec![Endpoint { name: "fpm".into(), address, health: Arc::default() }],
             protocol: Protocol::Fastcgi(settings),
             keep,
+            balance: Balance::RoundRobin,
+            ejection: None,
+            check: None,
         }],
         root: None,
         init: None,

@@ -16,7 +16,7 @@ use super::metrics::{CLASSIC, OPENMETRICS};
 use super::objects::Kind;
 use super::paths::{API, FIXED, Target};
 use super::query::PARAMETERS;
-use crate::api::v1::{API_VERSION, AppResource, Bookmark, Event, GatewayResource, List, SourceResource, WatchEvent};
+use crate::api::v1::{API_VERSION, AppResource, BackendResource, Bookmark, Event, GatewayResource, List, SourceResource, WatchEvent};
 use crate::manifest;
 
 /// Where schemas are in the document.
@@ -40,7 +40,9 @@ pub fn document() -> Value {
         paths.insert(format!("{path}/{{name}}"), operation(&Target::One(kind, String::new()), &mut types));
         schemas.insert(kind.name().to_owned(), object(kind, &mut types));
         schemas.insert(kind.list().to_owned(), list(kind, &mut types));
-        schemas.insert(format!("{}WatchEvent", kind.name()), watch_event(kind, &mut types));
+        if kind.is_watched() {
+            schemas.insert(format!("{}WatchEvent", kind.name()), watch_event(kind, &mut types));
+        }
     }
     schemas.extend(types.take_definitions(true));
     schemas.sort_keys();
@@ -105,10 +107,13 @@ fn list_operation(kind: Kind) -> Value {
         let more = if name == "fieldSelector" { format!(" The fields are {fields}.") } else { String::new() };
         json!({"name": name, "in": "query", "description": format!("{description}{more}"), "schema": schema})
     };
-    let content = json!({
-        JSON: {"schema": reference(kind.list())},
-        LINES: {"schema": reference(&format!("{}WatchEvent", kind.name()))},
-    });
+    let mut content = json!({JSON: {"schema": reference(kind.list())}});
+    if !kind.is_watched() {
+        let parameters: Vec<_> = PARAMETERS.into_iter().filter(|(name, _)| name.ends_with("Selector")).map(parameter).collect();
+        let summary = format!("All {}, as they are now.", kind.plural());
+        return get(&format!("list{}", kind.name()), &summary, &parameters, &content, &[400, 503]);
+    }
+    content[LINES] = json!({"schema": reference(&format!("{}WatchEvent", kind.name()))});
     let summary = format!("All {}, or with `watch=true` their changes, one JSON object a line, until either side ends it.", kind.plural());
     get(&format!("list{}", kind.name()), &summary, &PARAMETERS.map(parameter), &content, &[400, 410, 429, 503])
 }
@@ -141,6 +146,7 @@ fn object(kind: Kind, types: &mut SchemaGenerator) -> Value {
         Kind::Gateway => GatewayResource::json_schema(types),
         Kind::Source => SourceResource::json_schema(types),
         Kind::Event => Event::json_schema(types),
+        Kind::Backend => BackendResource::json_schema(types),
     };
     of_kind(schema.to_value(), kind.name())
 }

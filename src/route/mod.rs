@@ -3,6 +3,7 @@
 //! In: Apps that were compiled, requests as parts. Out: [`Match`]. Never: I/O, a clock, a header that is not matched.
 
 mod app;
+mod balance;
 mod endpoint;
 mod filter;
 #[cfg(test)]
@@ -10,13 +11,16 @@ mod fixture;
 mod listeners;
 mod matcher;
 pub mod path;
+mod session;
 mod table;
 mod template;
 
 pub use app::{Backend, CompiledApp, FastcgiSettings, Files, HttpSettings, Protocol, Rule, Script, Share, Timeouts};
-pub use endpoint::{Endpoint, Health, InFlight};
+pub use balance::{Balance, Check, Checked, Ejection, Finding, HashKey, Question};
+pub use endpoint::{Endpoint, Health, InFlight, State};
 pub use filter::{Filter, HeaderEdit, PathEdit, Redirect, Rewrite};
 pub use listeners::{Front, Listeners, Parent};
 pub use matcher::{Matcher, PathMatcher, Request, Specificity, ValueMatcher, anchored};
+pub use session::{Place, Session, Terms};
 pub use table::{Match, Miss, Table};
 pub use template::{Placeholder, Template, TemplateError};

@@ -2,6 +2,7 @@
 //!
 //! In: a backend's tree, or all of them. Out: entries of a [`Report`]; [`Backends`]. Never: a connection.
 
+use super::{balance, endpoints};
 use crate::manifest::nearest;
 use crate::manifest::node::{Cursor, Data};
 use crate::manifest::report::Report;
@@ -48,6 +49,7 @@ pub(super) fn check(backend: &Cursor<'_>, report: &mut Report<'_>) {
     for protocol in protocols.iter().filter(|protocol| protocol.is_map()) {
         check_address(protocol, report);
     }
+    balance::check(backend, report);
     if let Some(http) = backend.get("http") {
         if let Some(version) = http.get("protocol").filter(|version| version.text() == Some("H2C")) {
             report.unsupported(&version, Some("`HTTP1` is".to_owned()));
@@ -72,7 +74,5 @@ fn check_address(protocol: &Cursor<'_>, report: &mut Report<'_>) {
             report.key(second, message, Some("keep one of them".to_owned()));
         }
     }
-    if let Some(endpoints) = endpoints.filter(|_| !no_endpoints) {
-        report.unsupported(&endpoints, Some("name one address by `unix`, `tcp` or `port`".to_owned()));
-    }
+    endpoints::check(protocol, report);
 }

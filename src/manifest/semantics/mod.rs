@@ -5,10 +5,13 @@
 
 mod app;
 mod backends;
+mod balance;
+mod endpoints;
 mod filters;
 mod gateway;
 mod matches;
 mod rules;
+mod sessions;
 
 use std::collections::HashMap;
 

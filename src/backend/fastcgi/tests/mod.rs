@@ -24,7 +24,7 @@ use super::record::tests::record;
 use super::{Call, Pool, Request};
 use crate::container::rootfs::Rootfs;
 use crate::dial::Address;
-use crate::route::{Backend, CompiledApp, Endpoint, FastcgiSettings, Protocol, Timeouts};
+use crate::route::{Backend, Balance, CompiledApp, Endpoint, FastcgiSettings, Protocol, Timeouts};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 const TIMEOUTS: Timeouts = Timeouts { request: None, connect: Some(PATIENCE), idle: Some(PATIENCE) };
@@ -95,7 +95,15 @@ impl Peer {
 fn app(address: Option<Address>, keep: usize) -> Arc<CompiledApp> {
     let settings = FastcgiSettings { root: None, index: None, params: Vec::new() };
     let endpoint = Endpoint { name: "/app.sock".into(), address, health: Arc::default() };
-    let backend = Backend { name: "php".parse().unwrap(), endpoints: vec![endpoint], protocol: Protocol::Fastcgi(settings), keep };
+    let backend = Backend {
+        name: "php".parse().unwrap(),
+        endpoints: vec![endpoint],
+        protocol: Protocol::Fastcgi(settings),
+        keep,
+        balance: Balance::RoundRobin,
+        ejection: None,
+        check: None,
+    };
     Arc::new(CompiledApp {
         name: "app".parse().unwrap(),
         generation: 1,
