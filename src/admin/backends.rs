@@ -9,7 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use imbl::OrdMap;
 
 use crate::api::v1::{
-    API_VERSION, BackendResource, BackendSpec, BackendStatus, CheckStatus, EndpointState, EndpointStatus, LoadBalancerType, ResourceMetadata,
+    API_VERSION, BackendResource, BackendSpec, BackendStatus, CheckStatus, EndpointState, EndpointStatus, LoadBalancerType,
+    ResourceMetadata,
 };
 use crate::metrics::uptime;
 use crate::route::{Backend, Balance, Checked, CompiledApp, Protocol, State};

@@ -38,7 +38,7 @@ pub fn document() -> Value {
         let path = format!("{API}/{}", kind.plural());
         paths.insert(path.clone(), operation(&Target::List(kind), &mut types));
         paths.insert(format!("{path}/{{name}}"), operation(&Target::One(kind, String::new()), &mut types));
-        schemas.insert(kind.name().to_owned(), object(kind, &mut types));
+        schemas.insert(component(kind).to_owned(), object(kind, &mut types));
         schemas.insert(kind.list().to_owned(), list(kind, &mut types));
         if kind.is_watched() {
             schemas.insert(format!("{}WatchEvent", kind.name()), watch_event(kind, &mut types));
@@ -123,7 +123,7 @@ fn one_operation(kind: Kind) -> Value {
         "name": "name", "in": "path", "required": true, "schema": {"type": "string", "minLength": 1},
         "description": "The object's name.",
     });
-    let content = json!({JSON: {"schema": reference(kind.name())}});
+    let content = json!({JSON: {"schema": reference(component(kind))}});
     get(&format!("read{}", kind.name()), &format!("The {} of this name.", kind.name()), &[name], &content, &[400, 404, 503])
 }
 
@@ -137,6 +137,11 @@ fn get(id: &str, summary: &str, parameters: &[Value], content: &Value, failures:
     responses.sort_keys();
     responses.insert("default".to_owned(), failure);
     json!({"get": {"operationId": id, "summary": summary, "parameters": parameters, "responses": responses}})
+}
+
+/// What the schema of a kind's objects is called: that of what a manifest says of a backend has the kind's name already.
+fn component(kind: Kind) -> &'static str {
+    if kind == Kind::Backend { "BackendResource" } else { kind.name() }
 }
 
 /// An object of a kind.
@@ -153,7 +158,7 @@ fn object(kind: Kind, types: &mut SchemaGenerator) -> Value {
 
 fn list(kind: Kind, types: &mut SchemaGenerator) -> Value {
     let mut schema = of_kind(List::<Value>::json_schema(types).to_value(), kind.list());
-    schema["properties"]["items"]["items"] = reference(kind.name());
+    schema["properties"]["items"]["items"] = reference(component(kind));
     schema
 }
 
@@ -164,7 +169,7 @@ fn watch_event(kind: Kind, types: &mut SchemaGenerator) -> Value {
     types.subschema_for::<Status>();
     let of_type = |names: &[&str], object: Value| json!({"properties": {"type": {"enum": names}, "object": object}});
     schema["oneOf"] = json!([
-        of_type(&["ADDED", "MODIFIED", "DELETED"], reference(kind.name())),
+        of_type(&["ADDED", "MODIFIED", "DELETED"], reference(component(kind))),
         of_type(&["BOOKMARK"], bookmark),
         of_type(&["ERROR"], reference("Status")),
     ]);

@@ -12,7 +12,6 @@ use http::{Method, Request, Response, StatusCode};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{sleep, timeout};
 
-use super::{KEEP_ALIVE, backends};
 use super::answer::{Answer, Failure, JSON, json, response, stream, text};
 use super::discovery::{ApiGroup, ApiGroupList, ApiResourceList, Info};
 use super::metrics::MetricsText;
@@ -21,6 +20,7 @@ use super::openapi;
 use super::paths::{Door, Target, target};
 use super::query::{Query, Selection, Watch, refuse_all};
 use super::watch::Watcher;
+use super::{KEEP_ALIVE, backends};
 use crate::api::v1::{API_VERSION, List, ListMetadata};
 use crate::snapshot::{Reader, Snapshot};
 

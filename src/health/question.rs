@@ -103,7 +103,8 @@ mod tests {
             }
             head
         };
-        LocalSet::new().run_until(async { tokio::join!(ask(&Pool::default(), &address, &check), server) }).await
+        let pool = Pool::default();
+        LocalSet::new().run_until(async { tokio::join!(ask(&pool, &address, &check), server) }).await
     }
 
     fn question() -> Option<Question> {

@@ -96,8 +96,7 @@ fn backends() -> CompiledApp {
         health: Arc::default(),
     };
     let ejection = Ejection { errors: 2, base: Duration::from_secs(3600) };
-    let check =
-        Check { question: None, interval: Duration::from_secs(1), timeout: Duration::from_secs(1), healthy: 1, unhealthy: 1 };
+    let check = Check { question: None, interval: Duration::from_secs(1), timeout: Duration::from_secs(1), healthy: 1, unhealthy: 1 };
     let backend = |name: &str, protocol, endpoints: usize| Backend {
         name: name.parse().unwrap(),
         endpoints: (0..endpoints).map(endpoint).collect(),
