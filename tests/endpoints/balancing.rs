@@ -23,8 +23,8 @@ fn the_endpoint_with_the_fewest_requests_is_next_and_is_busy_until_its_answer_ha
     needs!(curl);
     let house = House::new(&["a", "b"], &balancer("type: LeastRequest"), "");
     house.peers.iter().for_each(|peer| peer.does(Mode::Half));
-    let (url, scope) = (house.daemon.url("/"), std::thread::scope::<'_, _, ()>);
-    scope(|scope| {
+    let url = house.daemon.url("/");
+    std::thread::scope(|scope| {
         let slow = scope.spawn(|| crate::support::curl::Curl::new(&url, None).send());
         let busy = house.daemon.eventually(crate::support::PATIENCE, || {
             let busy: Vec<_> = house.endpoints().into_iter().filter(|(_, endpoint)| endpoint["inFlight"] == 1).collect();

@@ -132,7 +132,11 @@ fn serve(stream: UnixStream, name: &str, shared: &Shared) {
         let written = match mode() {
             Mode::Well => out.write_all(say(200).as_bytes()),
             Mode::Status(status) => out.write_all(say(status).as_bytes()),
-            Mode::Close => return,
+            Mode::Close => {
+                // Another handle of it is kept for `stop`.
+                let _ = out.shutdown(Shutdown::Both);
+                return;
+            }
             Mode::Hang => {
                 // Until the other side has enough of it.
                 let _ = stream.read(&mut [0; 16]);

@@ -41,7 +41,7 @@ fn every_endpoint_has_its_line_and_an_app_its_table() {
     needs!(curl);
     let house = House::new(&["a", "b"], "healthCheck: {passive: {consecutiveErrors: 1, baseEjectionTime: 1h}}", "");
     house.peers[0].does(Mode::Status(503));
-    while house.daemon.get("/").status != 503 {}
+    house.daemon.eventually(PATIENCE, || if house.daemon.get("/").status == 503 { Ok(()) } else { Err("a gets no request".to_owned()) });
     let said = |args: &[&str]| crate::support::run(&mut house.daemon.cli(args));
     let table = said(&["get", "backends"]);
     let lines: Vec<Vec<_>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
