@@ -32,8 +32,8 @@ pub(super) fn session(written: &v1::Rule, rule: &Rule, backends: &[Backend], ide
 /// A name for each rule: Apps on one host must not overwrite each other's cookies.
 fn default_name(identity: Identity<'_>, rule: &str) -> String {
     let digest = Sha256::new().chain_update(identity.name.as_str()).chain_update("/").chain_update(rule).finalize();
-    let digits: String = digest[..4].iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("lxcproxy-session-{digits}")
+    let number = digest[..4].iter().fold(0_u32, |number, byte| number << 8 | u32::from(*byte));
+    format!("lxcproxy-session-{number:08x}")
 }
 
 /// Where the client sends the cookie: below the rule's prefix if there is one only, else everywhere.
@@ -41,7 +41,11 @@ fn path(matches: &[v1::RouteMatch]) -> &str {
     match matches {
         // A `;` would end the attribute (RFC 6265 section 4.1.1).
         [only] if only.path.type_ == PathMatchType::PathPrefix && only.path.value.starts_with('/') && !only.path.value.contains(';') => {
-            &only.path.value
+            // RFC 6265 section 5.1.4: with its `/` at the end it would not match the prefix itself.
+            match only.path.value.trim_end_matches('/') {
+                "" => "/",
+                path => path,
+            }
         }
         _ => "/",
     }

@@ -81,7 +81,7 @@ fn a_session_has_a_name_of_its_own_and_the_path_of_its_rule() {
     let app = compiled(
         "  backends: [{name: web, http: {endpoints: [{port: 1}, {port: 2}]}}, {name: php, fastcgi: {port: 3}}]
   rules:
-  - {matches: [{path: {value: /a}}], backendRefs: [{name: web}], sessionPersistence: {}}
+  - {matches: [{path: {value: /a/}}], backendRefs: [{name: web}], sessionPersistence: {}}
   - {matches: [{path: {value: /b}}, {path: {value: /c}}], backendRefs: [{name: web}], sessionPersistence: {sessionName: mine}}
   - {matches: [{path: {type: Exact, value: /d}}], backendRefs: [{name: web}],
      sessionPersistence: {absoluteTimeout: 1h, cookieConfig: {lifetimeType: Permanent}}}

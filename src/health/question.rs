@@ -107,13 +107,13 @@ mod tests {
         LocalSet::new().run_until(async { tokio::join!(ask(&pool, &address, &check), server) }).await
     }
 
-    fn question() -> Option<Question> {
-        Some(Question { path: PathAndQuery::from_static("/up"), host: HeaderValue::from_static("blog"), expected: [].into() })
+    fn question() -> Question {
+        Question { path: PathAndQuery::from_static("/up"), host: HeaderValue::from_static("blog"), expected: [].into() }
     }
 
     #[tokio::test]
     async fn an_answer_is_its_status_and_the_question_is_a_plain_get() {
-        let (finding, head) = found(Some(b"HTTP/1.1 503 No\r\ncontent-length: 2\r\n\r\nno"), question()).await;
+        let (finding, head) = found(Some(b"HTTP/1.1 503 No\r\ncontent-length: 2\r\n\r\nno"), Some(question())).await;
         let head = String::from_utf8(head).unwrap();
         assert_eq!(finding, Finding::Answered(503));
         assert!(head.starts_with("GET /up HTTP/1.1\r\n") && head.contains("host: blog\r\n") && !head.contains("length"), "{head}");
@@ -121,9 +121,9 @@ mod tests {
 
     #[tokio::test]
     async fn silence_nonsense_and_nobody_are_told_from_each_other() {
-        assert_eq!(found(None, question()).await.0, Finding::TimedOut);
-        assert_eq!(found(Some(b"SSH-2.0-x\r\n"), question()).await.0, Finding::Broken);
-        assert_eq!(found(Some(b""), question()).await.0, Finding::Broken);
+        assert_eq!(found(None, Some(question())).await.0, Finding::TimedOut);
+        assert_eq!(found(Some(b"SSH-2.0-x\r\n"), Some(question())).await.0, Finding::Broken);
+        assert_eq!(found(Some(b""), Some(question())).await.0, Finding::Broken);
         assert_eq!(found(Some(b""), None).await.0, Finding::Connected);
         let check = Check { question: None, interval: Duration::ZERO, timeout: Duration::from_secs(30), healthy: 1, unhealthy: 1 };
         let dir = tempfile::tempdir().unwrap();

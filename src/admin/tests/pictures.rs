@@ -111,7 +111,9 @@ fn backends() -> CompiledApp {
     let health = |endpoint: usize| &web.endpoints[endpoint].health;
     std::mem::forget(health(0).begin());
     for (endpoint, failures) in [(0, 1), (1, 2)] {
-        (0..failures).for_each(|_| drop(health(endpoint).note_failure(ejection, uptime(), || true)));
+        for _ in 0..failures {
+            let _ = health(endpoint).note_failure(ejection, uptime(), || true);
+        }
     }
     health(2).note_check(Checked { passed: false, finding: Finding::Answered(500), at: 1_767_225_600_000 }, (1, 1));
     CompiledApp {

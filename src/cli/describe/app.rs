@@ -91,7 +91,7 @@ fn endpoints(sheet: &mut Sheet, backends: &[BackendResource], now: SystemTime) {
                 state(endpoint.state),
                 endpoint.in_flight.map_or_else(|| "-".to_owned(), |count| count.to_string()).into(),
                 endpoint.consecutive_errors.to_string().into(),
-                check.map_or_else(|| "-".into(), |check| self::check(check)),
+                check.map_or_else(|| "-".into(), self::check),
                 check.map_or_else(|| "-".to_owned(), |check| since(&check.time, now)).into(),
             ]
         })
