@@ -90,3 +90,23 @@ fn checks_follow_the_manifest() {
     house.ask_often(10);
     assert!(house.peers[1].questions() <= asked + 1, "{asked}");
 }
+
+#[test]
+fn fastcgi_endpoints_are_tried_by_a_connection() {
+    needs!(curl);
+    let mut house = House::new(&["a", "b"], "", "");
+    let checks = checks("timeout: 20s, unhealthyThreshold: 1");
+    let text = super::manifest(&house.dir, &[("web", &["a", "b"])], &checks, "").replace("http:", "fastcgi:");
+    house.daemon.manifest("blog.yaml", &text);
+    let wait_found = |house: &House, endpoint: &str, found: &str| {
+        house.daemon.eventually(PATIENCE, || match house.endpoints().remove(endpoint) {
+            Some(now) if now["lastCheck"]["message"] == found => Ok(()),
+            now => Err(format!("{now:?}")),
+        });
+    };
+    wait_found(&house, "a", "connected");
+    house.peers[0].stop();
+    wait_found(&house, "a", "no connection");
+    house.wait_state("a", "Unhealthy");
+    wait_found(&house, "b", "connected");
+}
