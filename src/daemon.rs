@@ -30,7 +30,7 @@ use crate::snapshot::{Reader, Snapshot};
 use crate::source::{Dir, Relist, Source};
 use crate::state::Store;
 use crate::telemetry::access::{self, Log};
-use crate::{admin, listen, snapshot, telemetry};
+use crate::{admin, health, listen, snapshot, telemetry};
 use sockets::Follower;
 
 /// Calls of the system that are still under way at the end, such as a record being written, have this long: a disk or a file system that
@@ -116,6 +116,7 @@ async fn both_planes(settings: &Settings, hangup: Hangup, ready: impl FnOnce(Rea
     let (made_of, counted, sink) = (reader.clone(), metrics.clone(), log.as_ref().map(Log::sink));
     let make = move || Web::new(&made_of, counted.shard(), sink.as_ref());
     let serving = server::serve(&snapshots.subscribe(), settings.threads, limits, make, &shutdown)?;
+    health::start(reader.clone())?;
     tokio::spawn(telemetry::follow(reader.clone(), metrics.control().clone()));
     let (stop_admin, admin_stops) = tokio::sync::oneshot::channel::<()>();
     let (counted, read) = (metrics.clone(), reader.clone());

@@ -24,6 +24,7 @@
 //!
 //! Serving plane (the life of a request):
 //! - [`backend`]: files, FastCGI, HTTP
+//! - [`health`]: asks endpoints whether they are well
 //! - [`proxy`]: match, filters, files, backend, rescue
 //! - [`server`]: listeners, connections, drain; one runtime per core
 //!
@@ -48,6 +49,7 @@ pub mod config;
 pub mod container;
 pub mod daemon;
 pub mod dial;
+pub mod health;
 pub mod listen;
 pub mod manifest;
 pub mod metrics;

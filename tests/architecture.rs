@@ -8,7 +8,7 @@ mod source;
 use source::{Name, Source};
 
 /// Every room, from the vocabulary down. A room names only rooms above it.
-const ROOMS: [&str; 22] = [
+const ROOMS: [&str; 23] = [
     "names",
     "api",
     "metrics",
@@ -24,6 +24,7 @@ const ROOMS: [&str; 22] = [
     "compile",
     "reconcile",
     "backend",
+    "health",
     "proxy",
     "server",
     "admin",
@@ -37,7 +38,7 @@ const ROOMS: [&str; 22] = [
 const CONTROL_PLANE: [&str; 6] = ["source", "manifest", "resolve", "compile", "reconcile", "state"];
 
 /// The life of a request.
-const SERVING_PLANE: [&str; 3] = ["server", "proxy", "backend"];
+const SERVING_PLANE: [&str; 4] = ["server", "proxy", "health", "backend"];
 
 /// Rooms and files that know no runtime, clock, file or socket.
 const PURE: [&str; 7] = ["names", "api", "route", "manifest", "compile", "reconcile/step", "backend/fastcgi/record"];

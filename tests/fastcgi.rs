@@ -16,7 +16,7 @@ use lxcproxy::backend::fastcgi::{Call, Pool, Request, Script};
 use lxcproxy::backend::{Error, RequestBody, ResponseBody};
 use lxcproxy::container::rootfs::Rootfs;
 use lxcproxy::dial::Address;
-use lxcproxy::route::{Backend, CompiledApp, Endpoint, FastcgiSettings, Protocol, Template, Timeouts};
+use lxcproxy::route::{Backend, Balance, CompiledApp, Endpoint, FastcgiSettings, Protocol, Template, Timeouts};
 use tempfile::TempDir;
 use tokio::io::{AsyncWriteExt, DuplexStream};
 
@@ -158,6 +158,9 @@ fn app(root: &Path, keep: usize) -> Arc<CompiledApp> {
             protocol: Protocol::Fastcgi(settings),
             keep,
             internal_files: Vec::new(),
+            balance: Balance::RoundRobin,
+            ejection: None,
+            check: None,
         }],
         root: None,
         init: None,

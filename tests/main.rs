@@ -14,6 +14,7 @@ mod cli;
 mod container;
 mod demo;
 mod docs;
+mod endpoints;
 mod fastcgi;
 mod gateways;
 mod http;

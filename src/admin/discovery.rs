@@ -83,7 +83,7 @@ pub(super) struct ApiResource {
     /// The kind of its objects.
     kind: &'static str,
     /// What can be done with it.
-    verbs: [&'static str; 3],
+    verbs: Vec<&'static str>,
 }
 
 /// Which program answers (Kubernetes `version.Info`).
@@ -124,7 +124,7 @@ impl ApiResourceList {
             singular_name: kind.name().to_lowercase(),
             namespaced: false,
             kind: kind.name(),
-            verbs: ["get", "list", "watch"],
+            verbs: if kind.is_watched() { vec!["get", "list", "watch"] } else { vec!["get", "list"] },
         };
         let resources = Kind::ALL.map(resource).into();
         Self { kind: "APIResourceList", api_version: "v1", group_version: API_VERSION, resources }

@@ -4,6 +4,7 @@
 //! a connection. Never: a change of anything; an answer to somebody who is neither root nor the daemon's user nor of its group.
 
 mod answer;
+mod backends;
 mod discovery;
 mod fields;
 mod metrics;

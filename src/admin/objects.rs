@@ -21,6 +21,8 @@ pub(super) enum Kind {
     Gateway,
     Source,
     Event,
+    /// Made when it is asked for.
+    Backend,
 }
 
 /// An object that is listed and watched.
@@ -52,7 +54,7 @@ pub(super) struct Change<T> {
 
 impl Kind {
     /// All kinds, as discovery lists them.
-    pub(super) const ALL: [Self; 4] = [Self::App, Self::Gateway, Self::Source, Self::Event];
+    pub(super) const ALL: [Self; 5] = [Self::App, Self::Gateway, Self::Source, Self::Event, Self::Backend];
 
     /// As `kind:` has it.
     pub(super) fn name(self) -> &'static str {
@@ -61,6 +63,7 @@ impl Kind {
             Self::Gateway => "Gateway",
             Self::Source => "Source",
             Self::Event => "Event",
+            Self::Backend => "Backend",
         }
     }
 
@@ -71,6 +74,7 @@ impl Kind {
             Self::Gateway => "GatewayList",
             Self::Source => "SourceList",
             Self::Event => "EventList",
+            Self::Backend => "BackendList",
         }
     }
 
@@ -81,6 +85,7 @@ impl Kind {
             Self::Gateway => "gateways",
             Self::Source => "sources",
             Self::Event => "events",
+            Self::Backend => "backends",
         }
     }
 
@@ -88,8 +93,13 @@ impl Kind {
     pub(super) fn fields(self) -> &'static [Field] {
         match self {
             Self::Event => &[Field::Name, Field::InvolvedKind, Field::InvolvedName],
-            Self::App | Self::Gateway | Self::Source => &[Field::Name],
+            Self::App | Self::Gateway | Self::Source | Self::Backend => &[Field::Name],
         }
+    }
+
+    /// Whether changes of its objects can be told: there are none between two snapshots of what is made when it is asked for.
+    pub(super) fn is_watched(self) -> bool {
+        self != Self::Backend
     }
 }
 

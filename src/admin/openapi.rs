@@ -16,7 +16,7 @@ use super::metrics::{CLASSIC, OPENMETRICS};
 use super::objects::Kind;
 use super::paths::{API, FIXED, Target};
 use super::query::PARAMETERS;
-use crate::api::v1::{API_VERSION, AppResource, Bookmark, Event, GatewayResource, List, SourceResource, WatchEvent};
+use crate::api::v1::{API_VERSION, AppResource, BackendResource, Bookmark, Event, GatewayResource, List, SourceResource, WatchEvent};
 use crate::manifest;
 
 /// Where schemas are in the document.
@@ -38,9 +38,11 @@ pub fn document() -> Value {
         let path = format!("{API}/{}", kind.plural());
         paths.insert(path.clone(), operation(&Target::List(kind), &mut types));
         paths.insert(format!("{path}/{{name}}"), operation(&Target::One(kind, String::new()), &mut types));
-        schemas.insert(kind.name().to_owned(), object(kind, &mut types));
+        schemas.insert(component(kind).to_owned(), object(kind, &mut types));
         schemas.insert(kind.list().to_owned(), list(kind, &mut types));
-        schemas.insert(format!("{}WatchEvent", kind.name()), watch_event(kind, &mut types));
+        if kind.is_watched() {
+            schemas.insert(format!("{}WatchEvent", kind.name()), watch_event(kind, &mut types));
+        }
     }
     schemas.extend(types.take_definitions(true));
     schemas.sort_keys();
@@ -105,10 +107,13 @@ fn list_operation(kind: Kind) -> Value {
         let more = if name == "fieldSelector" { format!(" The fields are {fields}.") } else { String::new() };
         json!({"name": name, "in": "query", "description": format!("{description}{more}"), "schema": schema})
     };
-    let content = json!({
-        JSON: {"schema": reference(kind.list())},
-        LINES: {"schema": reference(&format!("{}WatchEvent", kind.name()))},
-    });
+    let mut content = json!({JSON: {"schema": reference(kind.list())}});
+    if !kind.is_watched() {
+        let parameters: Vec<_> = PARAMETERS.into_iter().filter(|(name, _)| name.ends_with("Selector")).map(parameter).collect();
+        let summary = format!("All {}, as they are now.", kind.plural());
+        return get(&format!("list{}", kind.name()), &summary, &parameters, &content, &[400, 503]);
+    }
+    content[LINES] = json!({"schema": reference(&format!("{}WatchEvent", kind.name()))});
     let summary = format!("All {}, or with `watch=true` their changes, one JSON object a line, until either side ends it.", kind.plural());
     get(&format!("list{}", kind.name()), &summary, &PARAMETERS.map(parameter), &content, &[400, 410, 429, 503])
 }
@@ -118,7 +123,7 @@ fn one_operation(kind: Kind) -> Value {
         "name": "name", "in": "path", "required": true, "schema": {"type": "string", "minLength": 1},
         "description": "The object's name.",
     });
-    let content = json!({JSON: {"schema": reference(kind.name())}});
+    let content = json!({JSON: {"schema": reference(component(kind))}});
     get(&format!("read{}", kind.name()), &format!("The {} of this name.", kind.name()), &[name], &content, &[400, 404, 503])
 }
 
@@ -134,6 +139,11 @@ fn get(id: &str, summary: &str, parameters: &[Value], content: &Value, failures:
     json!({"get": {"operationId": id, "summary": summary, "parameters": parameters, "responses": responses}})
 }
 
+/// What the schema of a kind's objects is called: that of what a manifest says of a backend has the kind's name already.
+fn component(kind: Kind) -> &'static str {
+    if kind == Kind::Backend { "BackendResource" } else { kind.name() }
+}
+
 /// An object of a kind.
 fn object(kind: Kind, types: &mut SchemaGenerator) -> Value {
     let schema = match kind {
@@ -141,13 +151,14 @@ fn object(kind: Kind, types: &mut SchemaGenerator) -> Value {
         Kind::Gateway => GatewayResource::json_schema(types),
         Kind::Source => SourceResource::json_schema(types),
         Kind::Event => Event::json_schema(types),
+        Kind::Backend => BackendResource::json_schema(types),
     };
     of_kind(schema.to_value(), kind.name())
 }
 
 fn list(kind: Kind, types: &mut SchemaGenerator) -> Value {
     let mut schema = of_kind(List::<Value>::json_schema(types).to_value(), kind.list());
-    schema["properties"]["items"]["items"] = reference(kind.name());
+    schema["properties"]["items"]["items"] = reference(component(kind));
     schema
 }
 
@@ -158,7 +169,7 @@ fn watch_event(kind: Kind, types: &mut SchemaGenerator) -> Value {
     types.subschema_for::<Status>();
     let of_type = |names: &[&str], object: Value| json!({"properties": {"type": {"enum": names}, "object": object}});
     schema["oneOf"] = json!([
-        of_type(&["ADDED", "MODIFIED", "DELETED"], reference(kind.name())),
+        of_type(&["ADDED", "MODIFIED", "DELETED"], reference(component(kind))),
         of_type(&["BOOKMARK"], bookmark),
         of_type(&["ERROR"], reference("Status")),
     ]);

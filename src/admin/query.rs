@@ -80,6 +80,9 @@ impl Query {
         }
         let of_watch = ["resourceVersion", "timeoutSeconds"].into_iter().find(|key| given.contains(*key));
         match of_watch {
+            _ if watching && !kind.is_watched() => {
+                Err(format!("watch: {} change with every request and can't be watched; ask for the list again", kind.plural()))
+            }
             Some(key) if !watching => Err(format!("{key}: it goes with `watch=true`")),
             _ => Ok(Self { selection, watch: watching.then_some(watch) }),
         }
@@ -186,6 +189,13 @@ mod tests {
         for query in ["labelSelector=tier+in+(web,db)", "labelSelector=tier+in+%28web%2Cdb%29", "label%53elector=tier in (web,db)"] {
             assert_eq!(parse(query).unwrap(), wanted, "{query}");
         }
+    }
+
+    #[test]
+    fn what_changes_with_every_request_is_not_watched() {
+        let refused = Query::parse("watch=true", Kind::Backend).unwrap_err();
+        assert_eq!(refused, "watch: backends change with every request and can't be watched; ask for the list again");
+        assert!(Query::parse("watch=false&labelSelector=a", Kind::Backend).is_ok());
     }
 
     #[test]

@@ -12,15 +12,15 @@ use http::{Method, Request, Response, StatusCode};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{sleep, timeout};
 
-use super::KEEP_ALIVE;
 use super::answer::{Answer, Failure, JSON, json, response, stream, text};
 use super::discovery::{ApiGroup, ApiGroupList, ApiResourceList, Info};
 use super::metrics::MetricsText;
 use super::objects::{Collection, Kind};
 use super::openapi;
 use super::paths::{Door, Target, target};
-use super::query::{Query, Watch, refuse_all};
+use super::query::{Query, Selection, Watch, refuse_all};
 use super::watch::Watcher;
+use super::{KEEP_ALIVE, backends};
 use crate::api::v1::{API_VERSION, List, ListMetadata};
 use crate::snapshot::{Reader, Snapshot};
 
@@ -76,6 +76,10 @@ impl Desk {
                     Kind::Gateway => self.several(kind, |snapshot| &snapshot.gateways, query),
                     Kind::Source => self.several(kind, |snapshot| &snapshot.sources, query),
                     Kind::Event => self.several(kind, |snapshot| &snapshot.events, query),
+                    Kind::Backend => {
+                        let snapshot = self.reader.load();
+                        list(kind, &snapshot, &backends::of(&snapshot, query.selection.fields.name()), &query.selection)
+                    }
                 }
             }
         }
@@ -98,6 +102,7 @@ impl Desk {
             Kind::Gateway => first(kind, &snapshot.gateways, name),
             Kind::Source => first(kind, &snapshot.sources, name),
             Kind::Event => first(kind, &snapshot.events, name),
+            Kind::Backend => first(kind, &backends::of(&snapshot, Some(name)), name),
         }
     }
 
@@ -105,14 +110,8 @@ impl Desk {
         if let Some(watch) = query.watch {
             return self.watch(kind, of, watch, query);
         }
-        let (snapshot, selection) = (self.reader.load(), &query.selection);
-        let objects = of(&snapshot);
-        let items: Vec<_> = match selection.fields.name() {
-            Some(name) => objects.named(name).map(AsRef::as_ref).filter(|object| selection.fits(*object)).collect(),
-            None => objects.all().map(AsRef::as_ref).filter(|object| selection.fits(*object)).collect(),
-        };
-        let metadata = ListMetadata { resource_version: snapshot.revision.to_string() };
-        json(&List { api_version: API_VERSION.to_owned(), kind: kind.list().to_owned(), metadata, items })
+        let snapshot = self.reader.load();
+        list(kind, &snapshot, of(&snapshot), &query.selection)
     }
 
     fn watch<C: Collection>(&self, kind: Kind, of: fn(&Snapshot) -> &C, watch: Watch, query: Query) -> Result<Response<Answer>, Failure> {
@@ -153,6 +152,16 @@ impl Desk {
         });
         Ok(stream(lines, place))
     }
+}
+
+/// The objects that are asked for.
+fn list<C: Collection>(kind: Kind, snapshot: &Snapshot, objects: &C, selection: &Selection) -> Result<Response<Answer>, Failure> {
+    let items: Vec<_> = match selection.fields.name() {
+        Some(name) => objects.named(name).map(AsRef::as_ref).filter(|object| selection.fits(*object)).collect(),
+        None => objects.all().map(AsRef::as_ref).filter(|object| selection.fits(*object)).collect(),
+    };
+    let metadata = ListMetadata { resource_version: snapshot.revision.to_string() };
+    json(&List { api_version: API_VERSION.to_owned(), kind: kind.list().to_owned(), metadata, items })
 }
 
 /// A manifest that only wants the name of an object is not it: the first one is.

@@ -95,7 +95,9 @@ fn names(words: &[String]) -> anyhow::Result<Vec<Name>> {
     let name = |Reference { kind, name }| match kind {
         kind::Kind::App => Ok(Name { kind: Kind::App, name }),
         kind::Kind::Gateway => Ok(Name { kind: Kind::Gateway, name }),
-        kind::Kind::Source | kind::Kind::Event => bail!("only Apps and Gateways have a manifest; expected app/NAME or gateway/NAME"),
+        kind::Kind::Source | kind::Kind::Event | kind::Kind::Backend => {
+            bail!("only Apps and Gateways have a manifest; expected app/NAME or gateway/NAME")
+        }
     };
     references.into_iter().map(name).collect()
 }

@@ -16,6 +16,8 @@ pub(super) enum Kind {
     Source,
     /// What happened to the others.
     Event,
+    /// The backends of Apps, and how their endpoints are.
+    Backend,
 }
 
 /// One object, by name.
@@ -40,7 +42,7 @@ pub(super) enum Selection {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Error {
     /// There are no such objects.
-    #[error("there is no resource type \"{0}\"; expected apps, gateways, sources or events, or an object such as app/ttrss")]
+    #[error("there is no resource type \"{0}\"; expected apps, gateways, sources, events or backends, or an object such as app/ttrss")]
     Unknown(String),
     /// `app/`, or `/ttrss`.
     #[error("arguments in resource/name form must have a single resource and name, such as app/ttrss")]
@@ -61,6 +63,7 @@ impl Kind {
             Self::Gateway => "Gateway",
             Self::Source => "Source",
             Self::Event => "Event",
+            Self::Backend => "Backend",
         }
     }
 
@@ -71,6 +74,7 @@ impl Kind {
             Self::Gateway => "gateway",
             Self::Source => "source",
             Self::Event => "event",
+            Self::Backend => "backend",
         }
     }
 
@@ -81,6 +85,7 @@ impl Kind {
             Self::Gateway => "gateways",
             Self::Source => "sources",
             Self::Event => "events",
+            Self::Backend => "backends",
         }
     }
 }
@@ -96,6 +101,7 @@ impl FromStr for Kind {
             "gateway" | "gateways" | "gw" | "gtw" => Ok(Self::Gateway),
             "source" | "sources" | "src" => Ok(Self::Source),
             "event" | "events" | "ev" => Ok(Self::Event),
+            "backend" | "backends" | "be" => Ok(Self::Backend),
             _ => Err(Error::Unknown(word.to_owned())),
         }
     }
@@ -192,6 +198,7 @@ mod tests {
             (["gw", "gateway", "gateways", "Gateway"], Kind::Gateway),
             (["src", "source", "sources", "source.lxcproxy.dev"], Kind::Source),
             (["ev", "event", "events", "Events"], Kind::Event),
+            (["be", "backend", "backends", "Backend"], Kind::Backend),
         ] {
             for word in words {
                 assert_eq!(word.parse(), Ok(kind), "{word}");

@@ -3,8 +3,12 @@
 //! In: [`ResolvedApp`] and its identity. Out: [`CompiledApp`], every expression compiled, every name looked up. Never: a look at another App.
 
 mod answers;
+mod balance;
 mod filter;
 mod matches;
+mod session;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::num::NonZeroU16;
@@ -37,6 +41,8 @@ pub struct Error {
 pub struct Identity<'a> {
     /// The name that it has.
     pub name: &'a AppName,
+    /// `metadata.uid`: stays with it, and is told to nobody who only sends requests.
+    pub uid: &'a str,
     /// The generation that this is.
     pub generation: u64,
     /// First seen, nanoseconds since the epoch.
@@ -50,19 +56,22 @@ pub struct Identity<'a> {
 pub fn compile(resolved: &ResolvedApp, identity: Identity<'_>, before: Option<&CompiledApp>) -> Result<CompiledApp, Error> {
     let spec = &resolved.app.spec;
     let names: HashMap<&SectionName, usize> = spec.backends.iter().enumerate().map(|(index, backend)| (&backend.name, index)).collect();
+    let backends = spec.backends.iter().zip(&resolved.addresses);
+    let backends: Vec<_> =
+        backends.map(|(backend, addresses)| compile_backend(backend, addresses, identity, before)).collect::<Result<_, _>>()?;
+    let mut rules: Vec<_> =
+        spec.rules.iter().enumerate().map(|(index, rule)| compile_rule(index, rule, &names)).collect::<Result<_, _>>()?;
+    for (rule, written) in rules.iter_mut().zip(&spec.rules) {
+        rule.session = session::session(written, rule, &backends, identity);
+    }
     Ok(CompiledApp {
         name: identity.name.clone(),
         generation: identity.generation,
         first_seen: identity.first_seen,
         parents: spec.parent_refs.iter().map(parent).collect(),
         hostnames: spec.hostnames.clone(),
-        rules: spec.rules.iter().enumerate().map(|(index, rule)| compile_rule(index, rule, &names)).collect::<Result<_, _>>()?,
-        backends: spec
-            .backends
-            .iter()
-            .zip(&resolved.addresses)
-            .map(|(backend, addresses)| compile_backend(backend, addresses, before))
-            .collect::<Result<_, _>>()?,
+        rules,
+        backends,
         root: resolved.container.as_ref().and_then(|container| container.root.clone()),
         init: resolved.container.as_ref().and_then(|container| container.init.clone()),
         error_pages: spec.error_pages.iter().map(answers::error_page).collect::<Result<_, _>>()?,
@@ -95,6 +104,7 @@ fn compile_rule(index: usize, rule: &v1::Rule, names: &HashMap<&SectionName, usi
             idle: limit(rule.timeouts.backend_read),
         },
         body_limit: rule.limits.request_body.limit(),
+        session: None,
     })
 }
 
@@ -114,7 +124,12 @@ fn compile_files(files: &v1::Files, names: &HashMap<&SectionName, usize>, field:
     })
 }
 
-fn compile_backend(backend: &v1::Backend, addresses: &[Option<Address>], before: Option<&CompiledApp>) -> Result<Backend, Error> {
+fn compile_backend(
+    backend: &v1::Backend,
+    addresses: &[Option<Address>],
+    identity: Identity<'_>,
+    before: Option<&CompiledApp>,
+) -> Result<Backend, Error> {
     let field = format!("spec.backends.{}", backend.name);
     let (protocol, keep) = match (&backend.http, &backend.fastcgi) {
         (Some(http), _) => {
@@ -133,18 +148,21 @@ fn compile_backend(backend: &v1::Backend, addresses: &[Option<Address>], before:
         (None, None) => return Err(error(&field, "neither `http` nor `fastcgi` is set")),
     };
     let before = before.and_then(|before| before.backends.iter().find(|before| before.name == backend.name));
-    let endpoints = backend.endpoints();
-    let endpoints = endpoints.iter().zip(addresses).map(|(written, address)| endpoint(written, address.clone(), before)).collect();
-    let internal_files = backend.internal_files.iter().map(|files| answers::internal_files(files, &field)).collect::<Result<_, _>>()?;
-    Ok(Backend { name: backend.name.clone(), endpoints, protocol, keep, internal_files })
+    let written = backend.endpoints();
+    Ok(Backend {
+        name: backend.name.clone(),
+        endpoints: written.iter().zip(addresses).map(|(written, address)| endpoint(written, address.clone(), before)).collect(),
+        protocol,
+        keep,
+        internal_files: backend.internal_files.iter().map(|files| answers::internal_files(files, &field)).collect::<Result<_, _>>()?,
+        balance: balance::balance(backend.load_balancer.as_ref(), &written, &field)?,
+        ejection: balance::ejection(backend.health_check.as_ref(), written.len()),
+        check: balance::check(backend.health_check.as_ref(), identity.name, &field)?,
+    })
 }
 
 fn endpoint(written: &v1::Endpoint, address: Option<Address>, before: Option<&Backend>) -> Endpoint {
-    let name = match written {
-        v1::Endpoint { unix: Some(path), .. } => path.to_string(),
-        v1::Endpoint { tcp: Some(target), .. } => target.clone(),
-        v1::Endpoint { port, .. } => format!("port {}", port.map_or(0, NonZeroU16::get)),
-    };
+    let name = written.to_string();
     let known = before.and_then(|before| before.endpoints.iter().find(|before| *before.name == *name));
     Endpoint { health: known.map(|known| known.health.clone()).unwrap_or_default(), name: name.into(), address }
 }

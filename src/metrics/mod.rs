@@ -12,6 +12,7 @@ mod shard;
 #[cfg(test)]
 mod tests;
 mod totals;
+mod uptime;
 
 use std::fmt;
 use std::rc::Rc;
@@ -26,6 +27,7 @@ pub use fault::Fault;
 use shard::Shared;
 pub use shard::{App, BackendCounts, Connected, RouteCounts, Shard, Tunnelled};
 use totals::Totals;
+pub use uptime::uptime;
 
 /// All that is counted. Clones share it.
 #[derive(Debug, Clone, Default)]

@@ -8,12 +8,13 @@ use std::sync::Arc;
 use http::Response;
 
 use super::Proxy;
-use super::balance::{self, Tried};
+use super::balance::{self, Client, Tried};
 use super::forward::Forward;
 use super::hop;
 use super::rescue::Cause;
-use crate::backend::{Error, ResponseBody, fastcgi, http as http_backend};
-use crate::route::{CompiledApp, Protocol, Rule};
+use super::session::Visit;
+use crate::backend::{Error, RequestBody, ResponseBody, fastcgi, http as http_backend};
+use crate::route::{CompiledApp, Place, Protocol, Rule};
 
 impl Proxy {
     /// Sends the request to a backend of the App, by its index.
@@ -24,11 +25,38 @@ impl Proxy {
         index: usize,
         mut forward: Forward<'_>,
     ) -> Result<Response<ResponseBody>, Cause> {
-        let (backend, record) = (&app.backends[index], forward.record());
+        let (record, visit) = (forward.record(), Visit::of(&forward));
         record.asks(app, index);
-        let endpoint = balance::choose(backend, Tried::default());
-        let address = backend.endpoints[endpoint].address.as_ref().ok_or(Cause::Backend(Error::Unavailable))?;
+        let endpoint = balance::choose(&self.turns, app, index, Client::of(&forward), Tried::default());
         let body = forward.take_body(rule)?;
+        let limit = rule.timeouts.request.filter(|_| body.length() == Some(0));
+        let turn = balance::begin(app, index, endpoint, limit, record);
+        match self.attempt(app, rule, (index, endpoint), forward, body).await {
+            Ok(mut answer) => {
+                balance::answered(turn, answer.status());
+                visit.remember(rule, Place { backend: index, endpoint }, &mut answer);
+                Ok(answer)
+            }
+            Err(cause) => {
+                if let Cause::Backend(error) = &cause {
+                    balance::failed(turn, error);
+                }
+                Err(cause)
+            }
+        }
+    }
+
+    /// Asks one endpoint.
+    async fn attempt(
+        &self,
+        app: &Arc<CompiledApp>,
+        rule: &Rule,
+        (index, endpoint): (usize, usize),
+        forward: Forward<'_>,
+        body: RequestBody,
+    ) -> Result<Response<ResponseBody>, Cause> {
+        let (backend, record) = (&app.backends[index], forward.record());
+        let address = backend.endpoints[endpoint].address.as_ref().ok_or(Cause::Backend(Error::Unavailable))?;
         match &backend.protocol {
             Protocol::Http(settings) => {
                 let (request, client) = forward.into_http(settings, body)?;

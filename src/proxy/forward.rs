@@ -18,7 +18,7 @@ use super::record::Record;
 use super::rescue::Cause;
 use super::values::Values;
 use crate::backend::{RequestBody, ResponseBody, fastcgi, files};
-use crate::route::{Files, HttpSettings, PathEdit, Rule};
+use crate::route::{Files, HttpSettings, PathEdit, Place, Rule};
 
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -41,6 +41,8 @@ pub(super) struct Forward<'a> {
     /// What the client asked for, byte for byte.
     target: Uri,
     script: Option<Script>,
+    /// Where its client was before, if the rule keeps it there.
+    stay: Option<Place>,
     record: &'a Record,
 }
 
@@ -69,12 +71,22 @@ impl<'a> Forward<'a> {
         let values = Values { host: head.host().into(), path: head.path().into(), query: parts.uri.query().map(Into::into), peer, id };
         let upgrade = protocol.zip(client);
         let target = parts.uri.clone();
-        Self { values, matched: head.path().into(), parts, body: Some(body), upgrade, host: None, target, script: None, record }
+        Self { values, matched: head.path().into(), parts, body: Some(body), upgrade, host: None, target, script: None, stay: None, record }
     }
 
     /// Where it is counted.
     pub(super) fn record(&self) -> &'a Record {
         self.record
+    }
+
+    /// Where its client was before, and is to stay.
+    pub(super) fn stay(&self) -> Option<Place> {
+        self.stay
+    }
+
+    /// Notes where its client was before.
+    pub(super) fn stays(&mut self, place: Option<Place>) {
+        self.stay = place;
     }
 
     /// The method.

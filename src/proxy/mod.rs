@@ -16,6 +16,7 @@ mod peer;
 mod pick;
 mod record;
 mod rescue;
+mod session;
 mod values;
 mod weighted;
 
@@ -50,6 +51,7 @@ pub struct Proxy {
     fastcgi: fastcgi::Pool,
     ids: RequestIds,
     dice: pick::Dice,
+    turns: balance::Turns,
     recorder: Recorder,
 }
 
@@ -63,6 +65,7 @@ impl Proxy {
             fastcgi: fastcgi::Pool::counted(shard.idle_fastcgi()),
             ids: RequestIds::new(),
             dice: pick::Dice::new(),
+            turns: balance::Turns::new(),
             recorder: Recorder::new(shard, log),
         }
     }
@@ -140,6 +143,7 @@ impl Proxy {
         rest: &mut Vec<Rest<'f>>,
     ) -> Result<Response<ResponseBody>, Cause> {
         let (app, rule) = (&found.app, found.rule());
+        session::recall(rule, &mut forward);
         let chain = Chain { proxy: self, app, prefix: found.prefix_len() };
         if let Some(answer) = chain.request(&rule.filters, &mut forward, rest).await? {
             return Ok(answer);
@@ -155,7 +159,7 @@ impl Proxy {
             }
             Some((_, Found::Directory)) if forward.is_read() || rule.backends.is_empty() => forward.to_directory(),
             Some((_, Found::Special)) => Err(Cause::NoFile),
-            _ => match pick::share(&rule.backends, &self.dice) {
+            _ => match session::share(app, rule, &forward).or_else(|| pick::share(&rule.backends, &self.dice)) {
                 Some(share) => match chain.request(&share.filters, &mut forward, rest).await? {
                     Some(answer) => Ok(answer),
                     None => self.ask(app, rule, share.backend, forward).await,

@@ -15,7 +15,7 @@ impl Dice {
     }
 
     /// A number below `sides`, which is not 0.
-    fn roll(&self, sides: u64) -> u64 {
+    pub(super) fn roll(&self, sides: u64) -> u64 {
         self.0.set(self.0.get().wrapping_add(0x9e37_79b9_7f4a_7c15));
         mix(self.0.get()) % sides
     }

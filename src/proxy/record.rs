@@ -19,7 +19,7 @@ use super::rescue::Cause;
 use crate::backend::{Error, Phase, ResponseBody};
 use crate::dial;
 use crate::metrics::{self, BackendCounts, Fault, RouteCounts, Served, Shard, Tunnelled};
-use crate::route::{CompiledApp, Match};
+use crate::route::{CompiledApp, InFlight, Match};
 
 /// The client left before there was an answer (nginx).
 const CLIENT_CLOSED_REQUEST: u16 = 499;
@@ -45,6 +45,8 @@ pub(super) struct Record {
     sent: Cell<u64>,
     /// What waits for the 101 to be out.
     tunnel: Cell<Option<Begin>>,
+    /// The endpoint that is busy with it.
+    occupied: Cell<Option<InFlight>>,
     log: Option<Log>,
 }
 
@@ -90,6 +92,7 @@ impl Recorder {
             received: OnceCell::new(),
             sent: Cell::new(0),
             tunnel: Cell::new(None),
+            occupied: Cell::new(None),
             log,
         }
     }
@@ -118,6 +121,16 @@ impl Record {
         if let Some(log) = &self.log {
             log.upstream.set(log.asked.get().map(|asked| asked.elapsed()));
         }
+    }
+
+    /// An endpoint is busy with it until it is over, and no other one any more.
+    pub(super) fn occupies(&self, endpoint: InFlight) {
+        self.occupied.set(Some(endpoint));
+    }
+
+    /// How long ago it came.
+    pub(super) fn age(&self) -> Duration {
+        self.began.elapsed()
     }
 
     /// Where the bytes of the request's body are counted.

@@ -303,7 +303,7 @@ impl Entry {
     }
 
     fn identity(&self, generation: u64) -> Identity<'_> {
-        Identity { name: &self.record.name, generation, first_seen: self.record.first_seen }
+        Identity { name: &self.record.name, uid: &self.record.uid, generation, first_seen: self.record.first_seen }
     }
 
     /// What to watch, under which key, where that is another than before: for the served generation, and for one that waits.

@@ -108,10 +108,10 @@ pub fn step(wanted: Wanted<'_>, serving: Option<Serving<'_>>) -> Decision {
     }
 }
 
-/// A reference that the new generation lacks and the served one has.
+/// A reference that the new generation lacks and the served one has. A backend is lacking if all of its endpoints are.
 fn first_loss<'a>(new: Found<'a>, old: Found<'_>) -> Option<&'a Missing> {
-    let lacking = |reference: &Reference| old.missing.iter().any(|missing| missing.reference == *reference);
-    new.missing.iter().find(|missing| !lacking(&missing.reference))
+    let lacking = |reference: &Reference| old.missing.iter().any(|missing| missing.reference == *reference && !missing.spared);
+    new.missing.iter().find(|missing| !missing.spared && !lacking(&missing.reference))
 }
 
 fn served(generation: u64, found: Found<'_>) -> Decision {

@@ -38,12 +38,14 @@ pub struct Missing {
     pub reason: Reason,
     /// Why, in a sentence.
     pub message: String,
+    /// It is one endpoint of several, and another one of its backend is there: requests are answered all the same.
+    pub spared: bool,
 }
 
 /// What an object refers to outside of its manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Reference {
-    /// A backend, by name.
+    /// A backend, by name: each of its endpoints is such a reference.
     Backend(SectionName),
     /// A document root.
     Root(ContainerPath),
@@ -65,21 +67,19 @@ impl ResolvedApp {
         let mut missing = Vec::new();
         let mut addresses = Vec::new();
         for backend in &app.spec.backends {
-            let endpoints: Vec<_> = backend.endpoints().iter().map(|endpoint| probe::address(endpoint, &container)).collect();
-            for address in &endpoints {
-                if let Some((reason, message)) = probe::backend(&backend.name, address.as_ref(), &container).await {
-                    missing.push(Missing { reference: Reference::Backend(backend.name.clone()), reason, message });
-                }
-            }
+            let (endpoints, problems) = probe::backend(backend, &container).await;
+            let spared = problems.len() < endpoints.len();
+            let reference = || Reference::Backend(backend.name.clone());
+            missing.extend(problems.into_iter().map(|(reason, message)| Missing { reference: reference(), reason, message, spared }));
             addresses.push(endpoints);
         }
         let roots = roots(&app);
         for root in &roots {
             if let Some((reason, message)) = probe::root(root, &container) {
-                missing.push(Missing { reference: Reference::Root(root.clone()), reason, message });
+                missing.push(Missing { reference: Reference::Root(root.clone()), reason, message, spared: false });
             }
         }
-        let references = app.spec.backends.len() + roots.len();
+        let references = addresses.iter().map(Vec::len).sum::<usize>() + roots.len();
         Self { app, base, container: Some(container), addresses, missing, references }
     }
 
@@ -96,9 +96,11 @@ impl ResolvedApp {
             container::Error::PermissionDenied(_) => Reason::PermissionDenied,
         };
         let message = error.to_string();
-        let backends = app.spec.backends.iter().map(|backend| Reference::Backend(backend.name.clone()));
+        let endpoints =
+            app.spec.backends.iter().flat_map(|backend| backend.endpoints().into_iter().map(|_| Reference::Backend(backend.name.clone())));
         let roots = roots(&app).into_iter().map(Reference::Root);
-        let missing: Vec<_> = backends.chain(roots).map(|reference| Missing { reference, reason, message: message.clone() }).collect();
+        let missing = |reference| Missing { reference, reason, message: message.clone(), spared: false };
+        let missing: Vec<_> = endpoints.chain(roots).map(missing).collect();
         let reachable = |backend: &Backend| backend.endpoints().iter().map(probe::tcp_address).collect();
         let addresses = app.spec.backends.iter().map(reachable).collect();
         Self { references: missing.len(), app, base, container: None, addresses, missing }

@@ -5,13 +5,14 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::api::v1::{Endpoint, Reason};
+use crate::api::v1::{Backend, Endpoint, Reason};
 use crate::container::Container;
 use crate::container::rootfs::Kind;
 use crate::dial::{self, Address};
-use crate::names::{ContainerPath, SectionName};
+use crate::names::ContainerPath;
 
 /// How long a backend may take to accept a connection before it counts as missing.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -35,12 +36,52 @@ pub(super) fn address(endpoint: &Endpoint, container: &Container) -> Option<Addr
     }
 }
 
-/// Whether an endpoint of a backend accepts a connection.
-pub(super) async fn backend(name: &SectionName, address: Option<&Address>, container: &Container) -> Option<Problem> {
-    let Some(address) = address else {
-        let message = if container.alive { "has no address" } else { "can't be reached: its container is stopped" };
-        return Some((Reason::ContainerStopped, format!("backend `{name}` {message}")));
-    };
+/// The addresses of a backend, and what is wrong with those endpoints of it that accept no connection. They are asked at the same time.
+pub(super) async fn backend(backend: &Backend, container: &Container) -> (Vec<Option<Address>>, Vec<Problem>) {
+    let written = backend.endpoints();
+    let addresses: Vec<_> = written.iter().map(|endpoint| address(endpoint, container)).collect();
+    let one_of_several = written.len() > 1;
+    let mut asked = Vec::with_capacity(addresses.len());
+    for (endpoint, address) in written.iter().zip(&addresses) {
+        let called = if one_of_several { format!("endpoint `{endpoint}` of ") } else { String::new() };
+        let called = format!("{called}backend `{}`", backend.name);
+        match address {
+            None => asked.push(Asked::Answered(Some(unreachable(&called, container)))),
+            Some(address) if !one_of_several => asked.push(Asked::Answered(connect(&called, address).await)),
+            Some(address) => {
+                let address = address.clone();
+                asked.push(Asked::Underway(tokio::spawn(async move { connect(&called, &address).await })));
+            }
+        }
+    }
+    let mut problems = Vec::new();
+    for asked in asked {
+        problems.extend(match asked {
+            Asked::Answered(problem) => problem,
+            Asked::Underway(task) => task.await.unwrap_or_else(|error| match error.try_into_panic() {
+                // It is one of the look, which is contained.
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The daemon ends.
+                Err(_) => None,
+            }),
+        });
+    }
+    (addresses, problems)
+}
+
+/// What is known of an endpoint.
+enum Asked {
+    Answered(Option<Problem>),
+    Underway(JoinHandle<Option<Problem>>),
+}
+
+fn unreachable(called: &str, container: &Container) -> Problem {
+    let message = if container.alive { "has no address" } else { "can't be reached: its container is stopped" };
+    (Reason::ContainerStopped, format!("{called} {message}"))
+}
+
+/// Whether it accepts a connection.
+async fn connect(called: &str, address: &Address) -> Option<Problem> {
     let error = dial::connect(address, Some(Instant::now() + PATIENCE)).await.err()?;
     let reason = match &error {
         dial::Error::NotFound(_) => Reason::SocketNotFound,
@@ -49,7 +90,7 @@ pub(super) async fn backend(name: &SectionName, address: Option<&Address>, conta
         dial::Error::Refused(_) | dial::Error::TimedOut(_) | dial::Error::Io(..) => Reason::ConnectionRefused,
     };
     let source = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
-    Some((reason, format!("backend `{name}`: {error}{source}")))
+    Some((reason, format!("{called}: {error}{source}")))
 }
 
 /// Whether a document root is a directory.

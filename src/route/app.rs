@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::{HeaderValue, StatusCode};
 
-use super::{Endpoint, Filter, Matcher, Parent, Template};
+use super::{Balance, Check, Ejection, Endpoint, Filter, Matcher, Parent, Session, Template};
 use crate::container::init::Init;
 use crate::container::rootfs::Rootfs;
 use crate::names::{AppName, ContainerPath, HostPattern, SectionName};
@@ -46,6 +46,13 @@ pub struct ErrorPage {
     pub file: ContainerPath,
 }
 
+impl PartialEq for CompiledApp {
+    /// It is equal to itself only: what was built anew is another one.
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
+}
+
 /// Requests, and what is done with them.
 #[derive(Debug)]
 pub struct Rule {
@@ -65,6 +72,8 @@ pub struct Rule {
     pub timeouts: Timeouts,
     /// The largest request body in bytes; `None`: no limit.
     pub body_limit: Option<u64>,
+    /// Keeps clients with one endpoint.
+    pub session: Option<Session>,
 }
 
 /// A backend's share of a rule's requests.
@@ -102,6 +111,12 @@ pub struct Backend {
     pub keep: usize,
     /// Files that it may have sent in its stead.
     pub internal_files: Vec<InternalFiles>,
+    /// Which of several endpoints a request goes to.
+    pub balance: Balance,
+    /// When requests that fail take an endpoint out; `None`: there is one only, or it is not wanted.
+    pub ejection: Option<Ejection>,
+    /// How endpoints are asked whether they are well; `None`: they are not.
+    pub check: Option<Check>,
 }
 
 /// Files that a backend may have sent in its stead, all of one directory.

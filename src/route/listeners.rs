@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use imbl::ordmap::DiffItem;
+
 use super::{CompiledApp, Match, Miss, Request, Table};
 use crate::names::{AppName, HostPattern, SectionName};
 
@@ -99,6 +101,14 @@ impl Listeners {
     /// Every App that is served, attached or not.
     pub fn apps(&self) -> impl Iterator<Item = &Arc<CompiledApp>> {
         self.apps.values()
+    }
+
+    /// The Apps that are others than in `before`, by name, in the time that their number takes; `None`: it is gone.
+    pub fn changes<'a>(&'a self, before: &'a Self) -> impl Iterator<Item = (&'a AppName, Option<&'a Arc<CompiledApp>>)> {
+        before.apps.diff(&self.apps).map(|change| match change {
+            DiffItem::Add(name, app) | DiffItem::Update { new: (name, app), .. } => (name, Some(app)),
+            DiffItem::Remove(name, _) => (name, None),
+        })
     }
 
     /// The listeners that lead to an App.

@@ -3,6 +3,7 @@
 //! In: Apps that were compiled, requests as parts. Out: [`Match`]. Never: I/O, a clock, a header that is not matched.
 
 mod app;
+mod balance;
 mod compression;
 mod endpoint;
 mod filter;
@@ -12,16 +13,19 @@ mod listeners;
 mod matcher;
 pub mod media;
 pub mod path;
+mod session;
 mod table;
 mod template;
 
 pub use app::{
     Backend, CompiledApp, ErrorPage, FastcgiSettings, Files, HttpSettings, InternalFiles, Protocol, Rule, Script, Share, Timeouts,
 };
+pub use balance::{Balance, Check, Checked, Ejection, Finding, HashKey, Question};
 pub use compression::{Coding, Compression};
-pub use endpoint::{Endpoint, Health, InFlight};
+pub use endpoint::{Endpoint, Health, InFlight, State};
 pub use filter::{Filter, HeaderEdit, PathEdit, Redirect, Rewrite};
 pub use listeners::{Front, Listeners, Parent};
 pub use matcher::{Matcher, PathMatcher, Request, Specificity, ValueMatcher, anchored};
+pub use session::{Place, Session, Terms};
 pub use table::{Match, Miss, Table};
 pub use template::{Placeholder, Template, TemplateError};

@@ -12,7 +12,8 @@ use prometheus_client::registry::Registry;
 use super::process::Process;
 use super::reload::is_valid;
 use crate::api::v1::{Condition, ConditionStatus, ConditionType, Conditions, EventType, Resource};
-use crate::metrics::{Families, Kind, Metrics, Value};
+use crate::metrics::{Families, Kind, Metrics, Value, uptime};
+use crate::route::State;
 use crate::snapshot::{Reader, Snapshot};
 
 /// The text of now, in OpenMetrics 1.0.
@@ -46,7 +47,8 @@ impl Collector for Objects {
         self.configuration(&mut families)?;
         self.conditions(&mut families)?;
         self.generations(&mut families)?;
-        self.sources(&mut families)
+        self.sources(&mut families)?;
+        self.endpoints(&mut families)
     }
 }
 
@@ -111,6 +113,21 @@ impl Objects {
             ([("source", name.as_str())], Value::Count(u64::from(watching)))
         });
         families.family(Kind::Gauge, "lxcproxy_source_watching", "Whether events tell of changes; 0: it is polled.", watching)
+    }
+
+    /// Of backends with several endpoints, or with health checks: of others there is nothing to know.
+    fn endpoints(&self, families: &mut Families<'_>) -> fmt::Result {
+        let states =
+            [("ready", State::Ready), ("ejected", State::Ejected), ("unhealthy", State::Unhealthy), ("unavailable", State::Unavailable)];
+        let backends = self.0.listeners.apps().flat_map(|app| app.backends.iter().map(move |backend| (app, backend)));
+        let known = backends.filter(|(_, backend)| backend.endpoints.len() > 1 || backend.check.is_some());
+        let samples = known.flat_map(|(app, backend)| {
+            states.map(|(label, state)| {
+                let count = (0..backend.endpoints.len()).filter(|endpoint| backend.state(*endpoint, uptime) == state).count() as u64;
+                ([("app", app.name.as_str()), ("backend", backend.name.as_str()), ("state", label)], Value::Count(count))
+            })
+        });
+        families.family(Kind::Gauge, "lxcproxy_backend_endpoints", "Endpoints of a backend, by whether they get requests.", samples)
     }
 
     /// Every object that has its name to itself, with its conditions.

@@ -88,6 +88,9 @@ async fn every_path_answers_as_documented_and_every_answer_is_documented() {
         ("/apis/lxcproxy.dev/v1/sources/{name}", "/apis/lxcproxy.dev/v1/sources/manifests"),
         ("/apis/lxcproxy.dev/v1/events", "/apis/lxcproxy.dev/v1/events"),
         ("/apis/lxcproxy.dev/v1/events/{name}", "/apis/lxcproxy.dev/v1/events/ttrss.1"),
+        ("/apis/lxcproxy.dev/v1/backends", "/apis/lxcproxy.dev/v1/backends"),
+        ("/apis/lxcproxy.dev/v1/backends/{name}", "/apis/lxcproxy.dev/v1/backends/gitlab.web"),
+        ("/apis/lxcproxy.dev/v1/backends/{name}", "/apis/lxcproxy.dev/v1/backends/gitlab.php"),
     ] {
         let answer = house.ask(Method::GET, path).await;
         assert_eq!(answer.status(), 200, "{path}");
@@ -165,6 +168,23 @@ async fn every_parameter_that_is_documented_is_taken() {
         let query = "labelSelector=a&fieldSelector=metadata.name%3Dx&watch=true&resourceVersion=1&timeoutSeconds=1";
         assert_eq!(house.ask(Method::GET, &format!("{list}?{query}")).await.status(), 200, "{plural}");
     }
+}
+
+#[tokio::test]
+async fn a_watch_of_backends_is_refused_as_documented() {
+    let mut house = House::open().await;
+    house.show(pictures::of_everything());
+    let (document, list) = (strict(), format!("{API}/backends"));
+    let refused = house.ask(Method::GET, &format!("{list}?watch=true")).await;
+    assert_eq!(refused.status(), 400);
+    hold(&document, &list, &refused);
+    let missing = house.ask(Method::GET, &format!("{list}/gitlab.none")).await;
+    assert_eq!(missing.status(), 404);
+    hold(&document, &format!("{list}/{{name}}"), &missing);
+    let parameters = openapi()["paths"][&list]["get"]["parameters"].clone();
+    let names: Vec<_> = parameters.as_array().unwrap().iter().map(|parameter| parameter["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["labelSelector", "fieldSelector"]);
+    assert_eq!(house.ask(Method::GET, &format!("{list}?labelSelector=a&fieldSelector=metadata.name%3Dx")).await.status(), 200);
 }
 
 #[test]

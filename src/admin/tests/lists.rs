@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::Method;
 use imbl::OrdMap;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::super::API;
 use super::{House, pictures};
@@ -96,6 +96,27 @@ async fn every_kind_is_listed_and_found_by_name() {
 }
 
 #[tokio::test]
+async fn backends_say_how_each_of_their_endpoints_is() {
+    let mut house = House::open().await;
+    house.show(pictures::of_everything());
+    assert_eq!(house.names("backends").await, ["gitlab.php", "gitlab.web"]);
+    assert_eq!(house.names("backends?fieldSelector=metadata.name=gitlab.web").await, ["gitlab.web"]);
+    assert_eq!(house.names("backends?fieldSelector=metadata.name=gitlab").await, [""; 0]);
+    let web = house.get(&format!("{API}/backends/gitlab.web")).await.1;
+    let spec = json!({"app": "gitlab", "backend": "web", "protocol": "HTTP", "loadBalancer": "LeastRequest"});
+    assert_eq!((&web["spec"], &web["status"]["readyEndpoints"]), (&spec, &1.into()));
+    let endpoints = web["status"]["endpoints"].as_array().unwrap();
+    let states: Vec<_> = endpoints.iter().map(|endpoint| endpoint["state"].as_str().unwrap()).collect();
+    assert_eq!(states, ["Ready", "Ejected", "Unhealthy", "Unavailable"]);
+    assert_eq!((&endpoints[0]["inFlight"], &endpoints[0]["consecutiveErrors"]), (&1.into(), &1.into()));
+    assert!(endpoints[1]["ejectedUntil"].is_string() && endpoints[0].get("ejectedUntil").is_none());
+    let check = json!({"passed": false, "message": "status 500", "time": "2026-01-01T00:00:00Z"});
+    assert_eq!((&endpoints[2]["lastCheck"], endpoints[0].get("lastCheck")), (&check, None));
+    let php = house.get(&format!("{API}/backends/gitlab.php")).await.1;
+    assert_eq!((&php["spec"]["protocol"], php["status"]["endpoints"][0].get("inFlight")), (&"FastCGI".into(), None));
+}
+
+#[tokio::test]
 async fn events_are_selected_by_whom_they_happened_to() {
     let mut house = House::open().await;
     let events = [("App", "blog", 1), ("Gateway", "blog", 2), ("App", "wiki", 3)];
@@ -118,6 +139,6 @@ async fn clients_of_kubernetes_find_out_what_there_is() {
     assert_eq!(house.get("/apis/lxcproxy.dev").await.1["versions"][0]["version"], "v1");
     let resources = house.get(API).await.1;
     let names: Vec<_> = resources["resources"].as_array().unwrap().iter().map(|resource| resource["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["apps", "gateways", "sources", "events"]);
+    assert_eq!(names, ["apps", "gateways", "sources", "events", "backends"]);
     assert_eq!(house.get("/version").await.1["gitVersion"], concat!("v", env!("CARGO_PKG_VERSION")));
 }

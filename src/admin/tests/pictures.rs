@@ -1,11 +1,17 @@
 //! Snapshots that are made by hand: every kind of object, well and not well.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::api::v1::{API_VERSION, AppResource, Event, GatewayResource, SourceResource};
+use crate::dial::Address;
 use crate::manifest::{self, Object};
+use crate::metrics::uptime;
+use crate::route::{
+    Backend, Balance, Check, Checked, CompiledApp, Ejection, Endpoint, FastcgiSettings, Finding, HttpSettings, Listeners, Protocol,
+};
 use crate::snapshot::Snapshot;
 
 /// An App of which nothing is known but its name.
@@ -77,7 +83,52 @@ pub(super) fn of_everything() -> Snapshot {
     apps.push(invalid);
     let gateways = [("web".to_owned(), Arc::new(gateway()))].into_iter().collect();
     let sources = [("manifests".to_owned(), Arc::new(source()))].into_iter().collect();
-    Snapshot { gateways, sources, events: [event("App", "ttrss", 1, 3)].into_iter().collect(), ..of_apps(apps) }
+    let mut listeners = Listeners::default();
+    listeners.insert(&Arc::new(backends()));
+    Snapshot { listeners, gateways, sources, events: [event("App", "ttrss", 1, 3)].into_iter().collect(), ..of_apps(apps) }
+}
+
+/// An App whose endpoints are in every state there is.
+fn backends() -> CompiledApp {
+    let endpoint = |number: usize| Endpoint {
+        name: format!("127.0.0.1:{number}").into(),
+        address: (number < 3).then(|| Address::Tcp("127.0.0.1:1".into())),
+        health: Arc::default(),
+    };
+    let ejection = Ejection { errors: 2, base: Duration::from_secs(3600) };
+    let check = Check { question: None, interval: Duration::from_secs(1), timeout: Duration::from_secs(1), healthy: 1, unhealthy: 1 };
+    let backend = |name: &str, protocol, endpoints: usize| Backend {
+        name: name.parse().unwrap(),
+        endpoints: (0..endpoints).map(endpoint).collect(),
+        protocol,
+        keep: 0,
+        internal_files: Vec::new(),
+        balance: Balance::LeastRequest,
+        ejection: Some(ejection),
+        check: Some(check.clone()),
+    };
+    let web = backend("web", Protocol::Http(HttpSettings { host: None }), 4);
+    let php = backend("php", Protocol::Fastcgi(FastcgiSettings { root: None, index: None, params: Vec::new() }), 1);
+    let health = |endpoint: usize| &web.endpoints[endpoint].health;
+    std::mem::forget(health(0).begin());
+    for (endpoint, failures) in [(0, 1), (1, 2)] {
+        for _ in 0..failures {
+            let _ = health(endpoint).note_failure(ejection, uptime(), || true);
+        }
+    }
+    health(2).note_check(Checked { passed: false, finding: Finding::Answered(500), at: 1_767_225_600_000 }, (1, 1));
+    CompiledApp {
+        name: "gitlab".parse().unwrap(),
+        generation: 1,
+        first_seen: 1,
+        parents: Vec::new(),
+        hostnames: Vec::new(),
+        rules: Vec::new(),
+        backends: vec![web, php],
+        root: None,
+        init: None,
+        error_pages: Vec::new(),
+    }
 }
 
 fn gateway() -> GatewayResource {

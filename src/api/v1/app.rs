@@ -5,7 +5,7 @@ use std::num::NonZeroU16;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ApiVersion, Backend, ByteSize, Duration, Files, Filter, Metadata, RouteMatch};
+use super::{ApiVersion, Backend, ByteSize, Duration, Files, Filter, Metadata, RouteMatch, SessionPersistence};
 use crate::names::{AppName, ContainerName, ContainerPath, HostPattern, SectionName};
 
 /// One application: the hostnames and rules that it claims, and the backends that answer them.
@@ -272,16 +272,4 @@ pub struct Retry {
     /// The wait between two attempts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backoff: Option<Duration>,
-}
-
-/// Keeps a client with one endpoint (Gateway API `SessionPersistence`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct SessionPersistence {
-    /// The cookie's name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub session_name: Option<String>,
-    /// How long a session lasts in all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub absolute_timeout: Option<Duration>,
 }

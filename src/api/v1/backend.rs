@@ -1,5 +1,6 @@
 //! `spec.backends`: the protocol and the address of what answers.
 
+use std::fmt;
 use std::num::NonZeroU16;
 
 use schemars::JsonSchema;
@@ -177,6 +178,17 @@ pub struct Endpoint {
     /// A port on the container's own loopback.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<NonZeroU16>,
+}
+
+impl fmt::Display for Endpoint {
+    /// As people know it: a path, `host:port`, or `port N`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self { unix: Some(path), .. } => path.fmt(f),
+            Self { tcp: Some(target), .. } => target.fmt(f),
+            Self { port, .. } => write!(f, "port {}", port.map_or(0, NonZeroU16::get)),
+        }
+    }
 }
 
 /// A FastCGI parameter.

@@ -4,6 +4,7 @@
 
 mod app;
 mod backend;
+mod backend_status;
 mod balance;
 mod diagnostic;
 mod event;
@@ -15,13 +16,13 @@ mod meta;
 mod policy;
 mod resource;
 mod scalar;
+mod session;
 mod status;
 mod watch;
 
-pub use app::{
-    App, AppKind, AppSpec, BackendRef, ContainerRef, ErrorPage, Limits, ParentRef, Retry, Rule, Runtime, SessionPersistence, Timeouts,
-};
+pub use app::{App, AppKind, AppSpec, BackendRef, ContainerRef, ErrorPage, Limits, ParentRef, Retry, Rule, Runtime, Timeouts};
 pub use backend::{Backend, BackendTls, Endpoint, FastcgiBackend, HttpBackend, HttpProtocol, InternalFiles, Param};
+pub use backend_status::{BackendResource, BackendSpec, BackendStatus, CheckStatus, EndpointState, EndpointStatus};
 pub use balance::{ActiveHealthCheck, ConsistentHash, ConsistentHashType, HealthCheck, LoadBalancer, LoadBalancerType, PassiveHealthCheck};
 pub use diagnostic::{Diagnostic, Excerpt};
 pub use event::{Event, EventMetadata, EventType, ObjectReference};
@@ -38,6 +39,7 @@ pub use resource::{
     SourceResource, SourceSpec, SourceStatus,
 };
 pub use scalar::{ByteSize, Duration, ScalarError};
+pub use session::{CookieConfig, CookieLifetimeType, SessionPersistence, SessionPersistenceType};
 pub use status::{Condition, ConditionStatus, ConditionType, Reason};
 pub use watch::{Bookmark, WatchEvent, WatchType};
 

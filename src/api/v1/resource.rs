@@ -36,7 +36,7 @@ pub struct ListMetadata {
 pub struct Resource<Spec, Status> {
     /// Always `lxcproxy.dev/v1`.
     pub api_version: String,
-    /// `App`, `Gateway` or `Source`.
+    /// `App`, `Gateway`, `Source` or `Backend`.
     pub kind: String,
     /// Identity.
     pub metadata: ResourceMetadata,

@@ -3,15 +3,17 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::super::table::Cell;
+use super::super::get::backends::{check, state};
+use super::super::table::{Cell, since};
 use super::sheet::Sheet;
 use super::{begin, conditions, errors, origin, problem};
 use crate::api::v1::{
-    AppResource, AppSpec, Backend, ContainerRef, Endpoint, Files, HttpProtocol, MatchType, PathMatchType, RouteMatch, Rule, ValueMatch,
+    AppResource, AppSpec, Backend, BackendResource, ContainerRef, Endpoint, Files, HttpProtocol, MatchType, PathMatchType, RouteMatch,
+    Rule, ValueMatch,
 };
 
 /// All that is known of an App but its events.
-pub(super) fn sheet(app: &AppResource, manifests: Option<&Path>, now: SystemTime) -> Sheet {
+pub(super) fn sheet(app: &AppResource, backends: &[BackendResource], manifests: Option<&Path>, now: SystemTime) -> Sheet {
     let status = &app.status;
     let mut sheet = begin(&app.metadata.name, &problem::of_app(app, manifests));
     origin(&mut sheet, &app.metadata, &status.file, status.served_generation, now);
@@ -21,6 +23,7 @@ pub(super) fn sheet(app: &AppResource, manifests: Option<&Path>, now: SystemTime
     sheet.values("Listeners", &status.listeners);
     if let Some(spec) = &app.spec {
         sheet.table("Backends", &["Name", "Protocol", "Address"], spec.backends.iter().map(backend).collect());
+        endpoints(&mut sheet, backends, now);
         let rules = spec.rules.iter().enumerate().map(|(number, rule)| self::rule(number, rule));
         sheet.table("Rules", &["Rule", "Matches", "Filters", "Answered By"], rules.collect());
     }
@@ -70,6 +73,33 @@ fn backend(backend: &Backend) -> Vec<Cell> {
     };
     let addresses = std::iter::once(&address).chain(endpoints).filter_map(self::address).collect::<Vec<_>>().join(", ");
     vec![backend.name.to_string().into(), protocol.into(), addresses.into()]
+}
+
+/// How endpoints are, where there is something to know about them: of several, or with checks.
+fn endpoints(sheet: &mut Sheet, backends: &[BackendResource], now: SystemTime) {
+    let all = backends.iter().filter(|backend| {
+        let endpoints = &backend.status.endpoints;
+        endpoints.len() > 1 || endpoints.iter().any(|endpoint| endpoint.last_check.is_some())
+    });
+    let rows = all.flat_map(|backend| {
+        let name = backend.spec.as_ref().map(|spec| spec.backend.as_str()).unwrap_or_default();
+        backend.status.endpoints.iter().map(move |endpoint| {
+            let check = endpoint.last_check.as_ref();
+            vec![
+                name.into(),
+                endpoint.name.clone().into(),
+                state(endpoint.state),
+                endpoint.in_flight.map_or_else(|| "-".to_owned(), |count| count.to_string()).into(),
+                endpoint.consecutive_errors.to_string().into(),
+                check.map_or_else(|| "-".into(), self::check),
+                check.map_or_else(|| "-".to_owned(), |check| since(&check.time, now)).into(),
+            ]
+        })
+    });
+    let rows: Vec<_> = rows.collect();
+    if !rows.is_empty() {
+        sheet.table("Endpoints", &["Backend", "Endpoint", "State", "In-Flight", "Errors", "Last Check", "Checked"], rows);
+    }
 }
 
 fn address(endpoint: &Endpoint) -> Option<String> {

@@ -26,7 +26,9 @@ use super::kind::{Kind, Reference, Selection};
 use super::render::render;
 use super::table::{Cell, since};
 use super::{Failure, print, warn_user};
-use crate::api::v1::{AppResource, Condition, ConditionType, Diagnostic, Event, GatewayResource, ResourceMetadata, SourceResource};
+use crate::api::v1::{
+    AppResource, BackendResource, Condition, ConditionType, Diagnostic, Event, GatewayResource, ResourceMetadata, SourceResource,
+};
 
 /// Show all that is known of an App, a Gateway or a source: what is wrong, what to do about it, and what happened
 ///
@@ -54,6 +56,9 @@ impl Describe {
         let selection = Selection::parse(&self.what).map_err(|error| Failure::Usage(error.into()))?;
         if selection.kinds().contains(&Kind::Event) {
             return Err(Failure::Usage(anyhow!("events have no description; `lxcproxy events` shows them")));
+        }
+        if selection.kinds().contains(&Kind::Backend) {
+            return Err(Failure::Usage(anyhow!("backends are part of an App; `lxcproxy describe app/NAME` shows them")));
         }
         if self.selector.is_some() && matches!(selection, Selection::Named(_)) {
             return Err(Failure::Usage(anyhow!("name cannot be provided when a selector is specified")));
@@ -89,29 +94,48 @@ impl Describe {
         let mut sheets = Vec::with_capacity(found.len());
         for (kind, object) in &found {
             let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+            let backends = self.backends(*kind, object).await?;
             let query = selector(&Reference { kind: *kind, name });
             let mut events = self.client.list::<Value>(Kind::Event.plural(), &[("fieldSelector", &query)]).await?.items;
             sort(&mut events);
-            sheets.push(describe(*kind, object, &events, (manifests.as_deref(), SystemTime::now()))?);
+            let around = Around { events: &events, backends: &backends, manifests: manifests.as_deref(), now: SystemTime::now() };
+            sheets.push(describe(*kind, object, &around)?);
         }
         print(&sheets.join("\n\n"))?;
         complain(&missing)
     }
+
+    /// The backends of an App that is served.
+    async fn backends(&self, kind: Kind, object: &Value) -> anyhow::Result<Vec<BackendResource>> {
+        let names = object["spec"]["backends"].as_array().filter(|_| kind == Kind::App).into_iter().flatten();
+        let mut backends = Vec::new();
+        for name in names.filter_map(|backend| backend["name"].as_str()) {
+            let query = named(&format!("{}.{name}", object["metadata"]["name"].as_str().unwrap_or_default()));
+            backends.extend(self.client.list(Kind::Backend.plural(), &[("fieldSelector", &query)]).await?.items);
+        }
+        Ok(backends)
+    }
 }
 
-/// The sheet of an object. `manifests`: the directory that the daemon reads.
-fn describe(
-    kind: Kind,
-    object: &Value,
-    events: &[Value],
-    (manifests, now): (Option<&Path>, SystemTime),
-) -> Result<String, serde_json::Error> {
+/// What is known beside an object.
+struct Around<'a> {
+    events: &'a [Value],
+    /// Those of an App.
+    backends: &'a [BackendResource],
+    /// The directory that the daemon reads.
+    manifests: Option<&'a Path>,
+    now: SystemTime,
+}
+
+/// The sheet of an object.
+fn describe(kind: Kind, object: &Value, around: &Around<'_>) -> Result<String, serde_json::Error> {
+    let Around { manifests, now, .. } = *around;
     let mut sheet = match kind {
-        Kind::App => app::sheet(&AppResource::deserialize(object)?, manifests, now),
+        Kind::App => app::sheet(&AppResource::deserialize(object)?, around.backends, manifests, now),
         Kind::Gateway => gateway::sheet(&GatewayResource::deserialize(object)?, manifests, now),
-        Kind::Source | Kind::Event => source::sheet(&SourceResource::deserialize(object)?, now),
+        Kind::Source | Kind::Event | Kind::Backend => source::sheet(&SourceResource::deserialize(object)?, now),
     };
-    let events: Vec<_> = events.iter().map(Event::deserialize).collect::<Result<_, _>>()?;
+    let events: Vec<_> = around.events.iter().map(Event::deserialize).collect::<Result<_, _>>()?;
     let rows = events
         .iter()
         .map(|event| vec![type_(event), event.reason.to_string().into(), last_seen(event, now).into(), folded(&event.message).into()]);

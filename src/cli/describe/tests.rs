@@ -7,8 +7,43 @@ use super::*;
 const NOW: &str = "2026-01-01T00:10:00Z";
 
 fn text(kind: Kind, object: &Value, events: &[Value]) -> String {
+    text_with(kind, object, events, &[])
+}
+
+fn text_with(kind: Kind, object: &Value, events: &[Value], backends: &[BackendResource]) -> String {
     let now = humantime::parse_rfc3339(NOW).unwrap();
-    anstream::adapter::strip_str(&describe(kind, object, events, (Some(Path::new("/etc/lxcproxy.d")), now)).unwrap()).to_string()
+    let around = Around { events, backends, manifests: Some(Path::new("/etc/lxcproxy.d")), now };
+    anstream::adapter::strip_str(&describe(kind, object, &around).unwrap()).to_string()
+}
+
+#[test]
+fn several_endpoints_are_shown_as_they_are() {
+    let backend = |name: &str, endpoints: Value| -> BackendResource {
+        serde_json::from_value(json!({
+            "apiVersion": "lxcproxy.dev/v1", "kind": "Backend", "metadata": {"name": format!("ttrss.{name}")},
+            "spec": {"app": "ttrss", "backend": name, "protocol": "HTTP", "loadBalancer": "RoundRobin"},
+            "status": {"readyEndpoints": 1, "endpoints": endpoints}
+        }))
+        .unwrap()
+    };
+    let check = json!({"passed": false, "message": "no answer in time", "time": "2026-01-01T00:09:55Z"});
+    let several = json!([
+        {"name": "/run/a.sock", "state": "Ready", "inFlight": 3},
+        {"name": "/run/b.sock", "state": "Unhealthy", "inFlight": 0, "consecutiveErrors": 2, "lastCheck": check}
+    ]);
+    let one = json!([{"name": "/run/fpm.sock", "state": "Ready"}]);
+    let backends = [backend("php", one), backend("api", several)];
+    let expected = "\
+Endpoints:
+  Backend   Endpoint      State       In-Flight   Errors   Last Check          Checked
+  -------   --------      -----       ---------   ------   ----------          -------
+  api       /run/a.sock   Ready       3           0        -                   -
+  api       /run/b.sock   Unhealthy   0           2        no answer in time   5s
+Rules:
+";
+    let shown = text_with(Kind::App, &app(&[]), &[], &backends);
+    assert!(shown.contains(expected), "{shown}");
+    assert!(!text_with(Kind::App, &app(&[]), &[], &backends[..1]).contains("Endpoints:"));
 }
 
 fn condition(type_: &str, status: &str, reason: &str, message: &str) -> Value {

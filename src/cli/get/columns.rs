@@ -4,12 +4,16 @@
 
 use std::time::SystemTime;
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::super::kind::Kind;
 use super::super::table::{Cell, Tone};
-use crate::api::v1::{AppResource, Condition, ConditionStatus, ConditionType, Conditions, Event, GatewayResource, SourceResource};
+use super::backends;
+use crate::api::v1::{
+    AppResource, BackendResource, Condition, ConditionStatus, ConditionType, Conditions, Event, GatewayResource, SourceResource,
+};
 
 /// What kubectl prints for nothing.
 pub(in super::super) const NONE: &str = "<none>";
@@ -24,7 +28,7 @@ pub(in super::super) struct Column<T> {
     pub(in super::super) cell: fn(&T, SystemTime) -> Cell,
 }
 
-/// Objects that have a table.
+/// Objects that have a table, of one line each.
 pub(in super::super) trait Listed: DeserializeOwned + 'static {
     /// The columns, from left to right.
     const COLUMNS: &'static [Column<Self>];
@@ -37,33 +41,41 @@ pub(in super::super) fn header(kind: Kind, wide: bool) -> Vec<Cell> {
         Kind::Gateway => names::<GatewayResource>(wide),
         Kind::Source => names::<SourceResource>(wide),
         Kind::Event => names::<Event>(wide),
+        Kind::Backend => shown(backends::COLUMNS, wide).map(|column| column.name.into()).collect(),
     }
 }
 
-/// The line of an object.
+/// The lines of an object: one, but for a backend.
 ///
 /// # Errors
 /// It is not an object of this kind.
-pub(in super::super) fn row(kind: Kind, object: &Value, wide: bool, now: SystemTime) -> Result<Vec<Cell>, serde_json::Error> {
+pub(in super::super) fn rows(kind: Kind, object: &Value, wide: bool, now: SystemTime) -> Result<Vec<Vec<Cell>>, serde_json::Error> {
     match kind {
-        Kind::App => cells::<AppResource>(object, wide, now),
-        Kind::Gateway => cells::<GatewayResource>(object, wide, now),
-        Kind::Source => cells::<SourceResource>(object, wide, now),
-        Kind::Event => cells::<Event>(object, wide, now),
+        Kind::App => row::<AppResource>(object, wide, now),
+        Kind::Gateway => row::<GatewayResource>(object, wide, now),
+        Kind::Source => row::<SourceResource>(object, wide, now),
+        Kind::Event => row::<Event>(object, wide, now),
+        Kind::Backend => {
+            let backend = BackendResource::deserialize(object)?;
+            Ok(backends::lines(backend).map(|line| cells(backends::COLUMNS, &line, wide, now)).collect())
+        }
     }
 }
 
-fn shown<T: Listed>(wide: bool) -> impl Iterator<Item = &'static Column<T>> {
-    T::COLUMNS.iter().filter(move |column| wide || !column.wide)
+fn shown<T>(columns: &[Column<T>], wide: bool) -> impl Iterator<Item = &Column<T>> {
+    columns.iter().filter(move |column| wide || !column.wide)
 }
 
 fn names<T: Listed>(wide: bool) -> Vec<Cell> {
-    shown::<T>(wide).map(|column| column.name.into()).collect()
+    shown(T::COLUMNS, wide).map(|column| column.name.into()).collect()
 }
 
-fn cells<T: Listed>(object: &Value, wide: bool, now: SystemTime) -> Result<Vec<Cell>, serde_json::Error> {
-    let object = T::deserialize(object)?;
-    Ok(shown::<T>(wide).map(|column| (column.cell)(&object, now)).collect())
+fn row<T: Listed>(object: &Value, wide: bool, now: SystemTime) -> Result<Vec<Vec<Cell>>, serde_json::Error> {
+    Ok(vec![cells(T::COLUMNS, &T::deserialize(object)?, wide, now)])
+}
+
+fn cells<T>(columns: &[Column<T>], of: &T, wide: bool, now: SystemTime) -> Vec<Cell> {
+    shown(columns, wide).map(|column| (column.cell)(of, now)).collect()
 }
 
 /// The status of a condition: good if it holds.

@@ -3,6 +3,7 @@
 //! In: kinds, names, a selector. Out: what there is, in the form that was asked for. Never: an end while changes are watched.
 
 mod apps;
+pub(super) mod backends;
 pub(super) mod columns;
 mod gateways;
 pub(super) mod printer;
@@ -22,7 +23,8 @@ use super::{Failure, Silent, print, warn_user};
 
 /// Show the objects of a running daemon, and why one is not ready
 ///
-/// TYPE is apps (app), gateways (gateway, gw), sources (source, src), events (event, ev), several of them with commas between, or all.
+/// TYPE is apps (app), gateways (gateway, gw), sources (source, src), events (event, ev), backends (backend, be), several of them with commas between,
+/// or all, which is the first three. A backend is called APP.BACKEND, and has a line for each of its endpoints.
 /// The message of an object that is not ready is shortened to its first line; `describe` shows all of it.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -31,7 +33,9 @@ Examples:
   lxcproxy get apps ttrss -o wide
   lxcproxy get app/ttrss gw/public -o yaml
   lxcproxy get apps,gateways -l tier=web
-  lxcproxy get apps --watch")]
+  lxcproxy get apps --watch
+  lxcproxy get backends -o wide
+  lxcproxy get backend/ttrss.php -o yaml")]
 pub(super) struct Get {
     /// What to show: `TYPE[,TYPE...] [NAME...]`, or `TYPE/NAME...`.
     #[arg(value_name = "TYPE[/NAME]", required = true)]
@@ -60,6 +64,9 @@ impl Get {
         let selection = Selection::parse(&self.what).map_err(|error| Failure::Usage(error.into()))?;
         if self.selector.is_some() && matches!(selection, Selection::Named(_)) {
             return Err(Failure::Usage(anyhow!("name cannot be provided when a selector is specified")));
+        }
+        if self.watch && selection.kinds() == [Kind::Backend] {
+            return Err(Failure::Usage(anyhow!("backends change with every request and can't be watched; ask again instead")));
         }
         let done = match (self.watch, selection.kinds().as_slice()) {
             (false, _) => converse(self.show(&selection)),

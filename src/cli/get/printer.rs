@@ -11,7 +11,7 @@ use super::super::client::Change;
 use super::super::kind::{Kind, Reference};
 use super::super::table::{Cell, Table};
 use super::super::yaml;
-use super::columns::{header, row};
+use super::columns::{self, header};
 use crate::api::v1::API_VERSION;
 
 /// The form of what is printed.
@@ -66,11 +66,12 @@ impl Printer {
             let mut rows = Vec::with_capacity(objects.len() + 1);
             rows.extend(self.headers.then(|| header(*kind, self.wide())));
             for object in objects {
-                let mut cells = row(*kind, object, self.wide(), SystemTime::now())?;
-                if let (true, Some(name), false) = (lists.len() > 1, cells.first_mut(), *kind == Kind::Event) {
-                    *name = reference(*kind, object).to_string().into();
+                for mut cells in columns::rows(*kind, object, self.wide(), SystemTime::now())? {
+                    if let (true, Some(name), false) = (lists.len() > 1, cells.first_mut(), *kind == Kind::Event) {
+                        *name = reference(*kind, object).to_string().into();
+                    }
+                    rows.push(cells);
                 }
-                rows.push(cells);
             }
             anyhow::Ok(Table::default().lines(&rows))
         });
@@ -97,7 +98,8 @@ impl Printer {
                 if first && self.headers {
                     rows.push(self.eventful("EVENT", header(kind, wide)));
                 }
-                rows.push(self.eventful(type_, row(kind, object, wide, SystemTime::now())?));
+                let changed = columns::rows(kind, object, wide, SystemTime::now())?;
+                rows.extend(changed.into_iter().map(|cells| self.eventful(type_, cells)));
                 Ok(self.table.lines(&rows))
             }
         }

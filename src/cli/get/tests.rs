@@ -127,6 +127,35 @@ fn a_source_shows_whether_it_is_watched_and_what_was_read() {
 }
 
 #[test]
+fn a_backend_has_a_line_for_each_endpoint() {
+    let backend = json!({
+        "apiVersion": "lxcproxy.dev/v1", "kind": "Backend", "metadata": {"name": "blog.web", "generation": 1},
+        "spec": {"app": "blog", "backend": "web", "protocol": "HTTP", "loadBalancer": "LeastRequest"},
+        "status": {"readyEndpoints": 1, "endpoints": [
+            {"name": "/run/a.sock", "state": "Ready", "inFlight": 2, "consecutiveErrors": 1},
+            {"name": "port 80", "state": "Unhealthy", "inFlight": 0, "consecutiveErrors": 0,
+             "lastCheck": {"passed": false, "message": "status 503", "time": "2026-01-01T00:00:00Z"}},
+            {"name": "/run/c.sock", "state": "Ejected", "inFlight": 0, "consecutiveErrors": 0, "ejectedUntil": "2001-01-01T00:00:00Z"}
+        ]}
+    });
+    let expected = "\
+NAME       PROTOCOL   ENDPOINT      STATE       IN-FLIGHT   ERRORS
+blog.web   HTTP       /run/a.sock   Ready       2           1
+blog.web   HTTP       port 80       Unhealthy   0           0
+blog.web   HTTP       /run/c.sock   Ejected     0           0
+";
+    assert_eq!(text(None, &[(Kind::Backend, vec![backend.clone()])]), expected);
+    let lines = words(&text(Some(Output::Wide), &[(Kind::Backend, vec![backend.clone()])]));
+    assert_eq!(lines[0][6..], ["BALANCING", "EJECTED FOR", "LAST CHECK", "CHECKED"]);
+    assert_eq!(
+        (&lines[1][6..], &lines[2][6..9]),
+        (&["LeastRequest", "-", "-", "-"].map(str::to_owned)[..], &["LeastRequest", "-", "status 503"].map(str::to_owned)[..])
+    );
+    assert_eq!(lines[3][7], "0s");
+    assert_eq!(text(Some(Output::Name), &[(Kind::Backend, vec![backend])]), "backend.lxcproxy.dev/blog.web\n");
+}
+
+#[test]
 fn several_kinds_are_several_tables_whose_names_say_the_kind() {
     let lists = [(Kind::App, apps()), (Kind::Gateway, Vec::new()), (Kind::Source, vec![source()])];
     let table = text(None, &lists);

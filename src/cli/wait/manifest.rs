@@ -36,7 +36,7 @@ impl Written {
         let kind = match object.kind {
             Kind::App => manifest::Kind::App,
             Kind::Gateway => manifest::Kind::Gateway,
-            Kind::Source | Kind::Event => return Self::Broken(Vec::new()),
+            Kind::Source | Kind::Event | Kind::Backend => return Self::Broken(Vec::new()),
         };
         let (mut found, mut broken) = (Vec::new(), Vec::new());
         for (path, parsed) in files {

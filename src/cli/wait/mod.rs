@@ -69,8 +69,9 @@ impl Wait {
         let Selection::Named(objects) = selection else {
             return Err(Failure::Usage(anyhow!("which one? expected TYPE/NAME, such as app/ttrss")));
         };
-        if objects.iter().any(|object| object.kind == Kind::Event) {
-            return Err(Failure::Usage(anyhow!("events have no conditions; expected app/NAME, gateway/NAME or source/NAME")));
+        if let Some(object) = objects.iter().find(|object| matches!(object.kind, Kind::Event | Kind::Backend)) {
+            let kind = object.kind.plural();
+            return Err(Failure::Usage(anyhow!("{kind} have no conditions; expected app/NAME, gateway/NAME or source/NAME")));
         }
         converse(self.all(&objects)).map_err(Failure::Failed)
     }

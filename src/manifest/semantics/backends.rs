@@ -2,7 +2,7 @@
 //!
 //! In: a backend's tree, or all of them. Out: entries of a [`Report`]; [`Backends`]. Never: a connection.
 
-use super::answers;
+use super::{answers, balance, endpoints};
 use crate::manifest::nearest;
 use crate::manifest::node::{Cursor, Data};
 use crate::manifest::report::Report;
@@ -50,6 +50,7 @@ pub(super) fn check(backend: &Cursor<'_>, report: &mut Report<'_>) {
         check_address(protocol, report);
     }
     answers::check_internal_files(&backend.items_of("internalFiles"), report);
+    balance::check(backend, report);
     if let Some(http) = backend.get("http") {
         if let Some(version) = http.get("protocol").filter(|version| version.text() == Some("H2C")) {
             report.unsupported(&version, Some("`HTTP1` is".to_owned()));
@@ -74,7 +75,5 @@ fn check_address(protocol: &Cursor<'_>, report: &mut Report<'_>) {
             report.key(second, message, Some("keep one of them".to_owned()));
         }
     }
-    if let Some(endpoints) = endpoints.filter(|_| !no_endpoints) {
-        report.unsupported(&endpoints, Some("name one address by `unix`, `tcp` or `port`".to_owned()));
-    }
+    endpoints::check(protocol, report);
 }

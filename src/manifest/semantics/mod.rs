@@ -6,10 +6,13 @@
 mod answers;
 mod app;
 mod backends;
+mod balance;
+mod endpoints;
 mod filters;
 mod gateway;
 mod matches;
 mod rules;
+mod sessions;
 
 use std::collections::HashMap;
 

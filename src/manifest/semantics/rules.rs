@@ -4,7 +4,7 @@
 
 use super::backends::Backends;
 use super::filters::{self, Place};
-use super::{matches, texts, unique};
+use super::{matches, sessions, texts, unique};
 use crate::manifest::node::{Cursor, Data};
 use crate::manifest::report::Report;
 use crate::names::shown;
@@ -36,11 +36,10 @@ pub(super) fn check(rule: &Cursor<'_>, backends: &Backends<'_>, report: &mut Rep
         let filters = reference.items_of("filters");
         filters::check(&filters, Place { in_rule: false, prefixes_only }, backends, report);
     }
-    for field in ["retry", "sessionPersistence"] {
-        if let Some(later) = rule.get(field) {
-            report.unsupported(&later, Some("leave it out".to_owned()));
-        }
+    if let Some(later) = rule.get("retry") {
+        report.unsupported(&later, Some("leave it out".to_owned()));
     }
+    sessions::check(rule, report);
 }
 
 fn check_files(files: &Cursor<'_>, backends: &Backends<'_>, report: &mut Report<'_>) {

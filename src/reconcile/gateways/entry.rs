@@ -280,7 +280,7 @@ fn look(name: &AppName, gateway: &Gateway, ports: &mut Ports, taken: &Taken, fai
     for listener in &gateway.spec.listeners {
         let Some(socket) = ports.address(listener) else { continue };
         let front = Front { name: Some((name.clone(), listener.name.clone())), socket, hostname: listener.hostname.clone() };
-        let missing = |reason, message| Missing { reference: Reference::Listener(listener.name.clone()), reason, message };
+        let missing = |reason, message| Missing { reference: Reference::Listener(listener.name.clone()), reason, message, spared: false };
         let missing = match taken.get(&claim(&front)).or(own.get(&claim(&front))) {
             Some(other) => Some(missing(Reason::ListenerConflict, conflict(&front, other))),
             None => unavailable(socket, ports, failed).map(|why| missing(Reason::PortUnavailable, why)),

@@ -7,6 +7,7 @@ fn missing(names: &[&str]) -> Vec<Missing> {
         reference: Reference::Backend(name.parse().unwrap()),
         reason: Reason::SocketNotFound,
         message: format!("backend `{name}` is away"),
+        spared: false,
     };
     names.iter().map(one).collect()
 }
@@ -50,6 +51,20 @@ fn an_update_that_lacks_what_works_now_waits() {
     let programmed = decision.claims.iter().find(|claim| claim.type_ == ConditionType::Programmed).unwrap();
     assert_eq!(programmed.reason, Reason::LastKnownGood);
     assert!(programmed.message.contains("generation 1") && programmed.message.contains("generation 2"), "{}", programmed.message);
+}
+
+#[test]
+fn an_update_that_lacks_some_endpoints_of_a_backend_is_served_and_one_that_lacks_the_last_waits() {
+    let (mut some, all) = (missing(&["php"]), missing(&["php", "php"]));
+    some[0].spared = true;
+    let update = |new, old| step(Wanted::Valid { generation: 2, found: found(new) }, Some(serving(1, old)));
+    let decision = update(&some, &[]);
+    assert_eq!((decision.serve, decision.look_again), (Serve::Wanted, true));
+    assert_eq!(reason(&decision, ConditionType::ResolvedRefs), Some(Reason::SocketNotFound));
+    assert_eq!(reason(&decision, ConditionType::PartiallyResolved), Some(Reason::PartiallyResolved));
+    assert_eq!(update(&all, &some).serve, Serve::Kept);
+    assert_eq!(update(&all, &all).serve, Serve::Wanted);
+    assert_eq!(update(&some, &all).serve, Serve::Wanted);
 }
 
 #[test]

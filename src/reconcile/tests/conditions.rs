@@ -104,6 +104,33 @@ async fn partially_resolved_is_there_only_while_it_is_true() {
 }
 
 #[tokio::test]
+async fn each_endpoint_of_a_backend_is_a_reference_of_its_own_and_watched() {
+    let mut house = House::new();
+    let endpoints = |names: &str| format!("http: {{endpoints: [{names}]}}");
+    let [three, two] = ["{unix: /run/a}, {unix: /run/b}, {unix: /run/c}", "{unix: /run/d}, {unix: /run/e}"].map(endpoints);
+    let text = with_backend(&house, "a").replace("http: {unix: /run/web.sock}", &three);
+    let run = house.root().join("run");
+    fs::create_dir(&run).unwrap();
+    let _b = UnixListener::bind(run.join("b")).unwrap();
+    house.write("a.yaml", &text);
+    house.start();
+    let partly = house.app("a", |app| app.status.condition(ConditionType::PartiallyResolved).is_some()).await;
+    assert_eq!(condition(&partly, ConditionType::PartiallyResolved).unwrap().2, "2 of 4 references are not there");
+    let missing = ["a", "c"].map(|name| format!("endpoint `/run/{name}` of backend `web`: there is no socket at /run/{name}"));
+    assert_eq!(condition(&partly, ConditionType::ResolvedRefs).unwrap().2, missing.join("\n"));
+    let _a = UnixListener::bind(run.join("a")).unwrap();
+    house.app("a", |app| condition(app, ConditionType::ResolvedRefs).is_some_and(|(.., message)| message == missing[1])).await;
+    let _c = UnixListener::bind(run.join("c")).unwrap();
+    house.ready("a", 1).await;
+    // Of the new backend no endpoint is there: what is served stays until one is.
+    house.put("a.yaml", &text.replace(&three, &two));
+    house.app("a", |app| is(app, ConditionType::Programmed, Reason::LastKnownGood)).await;
+    let _e = UnixListener::bind(run.join("e")).unwrap();
+    let served = house.app("a", |app| app.status.served_generation == Some(2)).await;
+    assert_eq!(condition(&served, ConditionType::PartiallyResolved).unwrap().2, "1 of 3 references is not there");
+}
+
+#[tokio::test]
 async fn all_errors_of_a_manifest_are_in_its_status_with_their_places() {
     let mut house = House::new();
     let text = house.manifest("a", "", "").replace("hostnames: [a.example]", "hostname: x,\n  rulez: 5");

@@ -24,7 +24,7 @@ use super::record::tests::record;
 use super::{Call, Pool, Request};
 use crate::container::rootfs::Rootfs;
 use crate::dial::Address;
-use crate::route::{Backend, CompiledApp, Endpoint, FastcgiSettings, Protocol, Timeouts};
+use crate::route::{Backend, Balance, CompiledApp, Endpoint, FastcgiSettings, Protocol, Timeouts};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 const TIMEOUTS: Timeouts = Timeouts { request: None, connect: Some(PATIENCE), idle: Some(PATIENCE) };
@@ -101,6 +101,9 @@ fn app(address: Option<Address>, keep: usize) -> Arc<CompiledApp> {
         protocol: Protocol::Fastcgi(settings),
         keep,
         internal_files: Vec::new(),
+        balance: Balance::RoundRobin,
+        ejection: None,
+        check: None,
     };
     Arc::new(CompiledApp {
         name: "app".parse().unwrap(),
