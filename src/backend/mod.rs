@@ -4,10 +4,12 @@
 //! for an error, a look at the routes.
 
 mod body;
+mod copy;
 mod error;
 pub mod fastcgi;
 pub mod files;
 pub mod http;
 
 pub use body::{RequestBody, ResponseBody};
+pub use copy::Fate;
 pub use error::{Error, Phase};

@@ -28,7 +28,8 @@ impl Proxy {
         record.asks(app, index);
         let endpoint = balance::choose(backend, Tried::default());
         let address = backend.endpoints[endpoint].address.as_ref().ok_or(Cause::Backend(Error::Unavailable))?;
-        let body = forward.take_body(rule)?;
+        let mut body = forward.take_body(rule)?;
+        self.mirror(app, rule, &forward, &mut body);
         match &backend.protocol {
             Protocol::Http(settings) => {
                 let (request, client) = forward.into_http(settings, body)?;

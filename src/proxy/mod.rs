@@ -15,6 +15,7 @@ mod pick;
 mod record;
 mod rescue;
 mod values;
+mod verdicts;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -29,7 +30,7 @@ use crate::metrics::Shard;
 use crate::route::{self, CompiledApp, Files, Match, Rule};
 use crate::snapshot::{Cached, Reader};
 pub use access::{Access, Sink};
-use filter::{Chain, Rest};
+use filter::{Chain, Mirrors, Rest};
 use forward::Forward;
 use head::Head;
 pub use id::RequestId;
@@ -38,6 +39,8 @@ pub use peer::Peer;
 pub use record::AnswerBody;
 use record::Recorder;
 use rescue::Cause;
+use verdicts::Verdicts;
+pub use verdicts::Verifier;
 
 /// The serving plane of one thread.
 pub struct Proxy {
@@ -46,19 +49,24 @@ pub struct Proxy {
     fastcgi: fastcgi::Pool,
     ids: RequestIds,
     dice: pick::Dice,
+    mirrors: Mirrors,
+    verdicts: Verdicts,
     recorder: Recorder,
 }
 
 impl Proxy {
-    /// A proxy for the calling thread, which counts in its shard. `log`: where every request goes when it is over.
+    /// A proxy for the calling thread, which counts in its shard. `log`: where every request goes when it is over. `verifier`: checks
+    /// passwords for all threads.
     #[must_use]
-    pub fn new(reader: &Reader, shard: Rc<Shard>, log: Option<Sink>) -> Self {
+    pub fn new(reader: &Reader, shard: Rc<Shard>, log: Option<Sink>, verifier: Verifier) -> Self {
         Self {
             snapshot: RefCell::new(reader.cached()),
             http: http_backend::Pool::counted(shard.idle_http()),
             fastcgi: fastcgi::Pool::counted(shard.idle_fastcgi()),
             ids: RequestIds::new(),
             dice: pick::Dice::new(),
+            mirrors: Mirrors::default(),
+            verdicts: Verdicts::new(verifier),
             recorder: Recorder::new(shard, log),
         }
     }
@@ -135,7 +143,7 @@ impl Proxy {
         rest: &mut Vec<Rest<'f>>,
     ) -> Result<Response<ResponseBody>, Cause> {
         let (app, rule) = (&found.app, found.rule());
-        let chain = Chain { proxy: self, app, prefix: found.prefix_len() };
+        let chain = Chain { proxy: self, app, prefix: found.prefix_len(), timeouts: rule.timeouts };
         if let Some(answer) = chain.request(&rule.filters, &mut forward, rest).await? {
             return Ok(answer);
         }

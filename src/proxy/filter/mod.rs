@@ -3,19 +3,24 @@
 //! In: filters, a request on its way; then its answer. Out: the same, changed; or an answer in its stead. Never: a filter that sees
 //! another request.
 
+mod basic_auth;
+mod cors;
+mod forward_auth;
 mod headers;
+mod mirror;
 mod redirect;
 
 use std::sync::Arc;
 
-use http::Response;
+use http::{HeaderValue, Response};
 
 use super::Proxy;
 use super::forward::{self, Forward};
 use super::rescue::Cause;
 use super::values::Values;
 use crate::backend::ResponseBody;
-use crate::route::{CompiledApp, Filter, HeaderEdit, Rewrite};
+use crate::route::{CompiledApp, Cors, Filter, HeaderEdit, Rewrite, Timeouts};
+pub(super) use mirror::Mirrors;
 
 /// Where filters run.
 #[derive(Clone, Copy)]
@@ -24,12 +29,16 @@ pub(super) struct Chain<'c> {
     pub(super) app: &'c Arc<CompiledApp>,
     /// Length of the prefix that matched.
     pub(super) prefix: Option<usize>,
+    /// Those of the rule.
+    pub(super) timeouts: Timeouts,
 }
 
 /// What a filter has still to do once the answer is there.
 pub(super) enum Rest<'f> {
     /// Change its fields.
     Headers(&'f HeaderEdit),
+    /// Say who may read it: this origin, or none.
+    Cors(&'f Cors, Option<HeaderValue>),
 }
 
 impl Chain<'_> {
@@ -50,6 +59,23 @@ impl Chain<'_> {
                 Filter::Rewrite(rewrite) => self.rewrite(rewrite, forward),
                 Filter::Redirect(to) => {
                     return forward::redirect(to.status, &redirect::location(to, self.prefix, forward)).map(Some);
+                }
+                Filter::Mirror(mirror) => {
+                    if self.proxy.dice.hits(mirror.numerator, mirror.denominator) {
+                        forward.mirror_to(mirror.backend);
+                    }
+                }
+                Filter::Cors(cors) => {
+                    if let Some(answer) = cors::preflight(cors, forward) {
+                        return Ok(Some(answer));
+                    }
+                    rest.push(Rest::Cors(cors, cors::allowed_origin(cors, forward.headers())));
+                }
+                Filter::BasicAuth(auth) => basic_auth::check(self.proxy, auth, forward).await?,
+                Filter::ForwardAuth(auth) => {
+                    if let Some(answer) = forward_auth::ask(self, auth, forward).await? {
+                        return Ok(Some(answer));
+                    }
                 }
             }
         }
@@ -72,6 +98,7 @@ pub(super) fn answer(rest: Vec<Rest<'_>>, answer: &mut Response<ResponseBody>, v
     for filter in rest.into_iter().rev() {
         match filter {
             Rest::Headers(edit) => headers::apply(edit, answer.headers_mut(), values),
+            Rest::Cors(cors, origin) => cors::tell(cors, origin, answer.headers_mut()),
         }
     }
 }
