@@ -14,6 +14,7 @@ mod container;
 mod demo;
 mod docs;
 mod fastcgi;
+mod filters;
 mod gateways;
 mod http;
 mod last_good;

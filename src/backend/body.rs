@@ -11,7 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
-use super::copy::{Copied, Fate, Tee, pipe};
+use super::copy::{Copied, Copies, Fate, pipe};
 use super::{Error, Phase, fastcgi, files, http};
 
 /// The body of a request, on its way to a backend: counted, and with a limit on silence.
@@ -23,14 +23,14 @@ pub struct RequestBody {
     idle: Duration,
     timer: Option<Pin<Box<Sleep>>>,
     counter: Option<Rc<Cell<u64>>>,
-    copies: Vec<Tee>,
+    copies: Option<Box<Copies>>,
 }
 
 /// Where a body comes from.
 #[derive(Debug)]
 enum Source {
     Client(Incoming),
-    Copy(Copied),
+    Copy(Box<Copied>),
 }
 
 impl RequestBody {
@@ -51,7 +51,7 @@ impl RequestBody {
     /// No body.
     #[must_use]
     pub fn empty() -> Self {
-        Self { inner: None, left: None, limit: u64::MAX, idle: Duration::ZERO, timer: None, counter: None, copies: Vec::new() }
+        Self { inner: None, left: None, limit: u64::MAX, idle: Duration::ZERO, timer: None, counter: None, copies: None }
     }
 
     /// The same, with its bytes added to `counter` as they come.
@@ -68,9 +68,9 @@ impl RequestBody {
             return (Self::empty(), Fate::default());
         }
         let (tee, copied) = pipe(length);
-        self.copies.push(tee);
+        self.copies.get_or_insert_default().add(tee);
         let fate = copied.fate();
-        (Self { inner: Some(Source::Copy(copied)), idle: self.idle, ..Self::empty() }, fate)
+        (Self { inner: Some(Source::Copy(Box::new(copied))), idle: self.idle, ..Self::empty() }, fate)
     }
 
     /// Its length in bytes, if the client announced one; `Some(0)` for none.
@@ -83,16 +83,6 @@ impl RequestBody {
     #[must_use]
     pub fn limit(&self) -> u64 {
         self.limit
-    }
-
-    /// Gives a piece to the copies; nobody may ask for another one after the last.
-    fn copy(&self, frame: &Frame<Bytes>) {
-        for copy in &self.copies {
-            copy.push(frame.data_ref().map_or(&[], |data| data));
-        }
-        if self.is_end_stream() {
-            self.copies.iter().for_each(Tee::finish);
-        }
     }
 
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -116,7 +106,9 @@ impl Body for RequestBody {
         this.timer = None;
         let Some(frame) = frame.transpose()?.filter(Frame::is_data) else {
             // Trailers are dropped unless they are allowed, and no rule allows them yet.
-            this.copies.iter().for_each(Tee::finish);
+            if let Some(copies) = &this.copies {
+                copies.finish();
+            }
             return Poll::Ready(None);
         };
         if let (Some(counter), Some(data)) = (&this.counter, frame.data_ref()) {
@@ -125,8 +117,12 @@ impl Body for RequestBody {
         if let (Some(left), Some(data)) = (&mut this.left, frame.data_ref()) {
             *left = left.checked_sub(data.len() as u64).ok_or(Error::BodyTooLarge(this.limit))?;
         }
-        if !this.copies.is_empty() {
-            this.copy(&frame);
+        if let (Some(copies), Some(data)) = (&this.copies, frame.data_ref()) {
+            copies.push(data);
+            // Nobody may ask for another piece after the last.
+            if this.is_end_stream() {
+                copies.finish();
+            }
         }
         Poll::Ready(Some(Ok(frame)))
     }

@@ -4,6 +4,7 @@
 //! Never: a wait of the first for the second; more than [`HELD`] bytes in hand.
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
@@ -15,6 +16,10 @@ const HELD: usize = 256 * 1024;
 /// Where a body is copied to. Dropped before its end it breaks the copy off.
 #[derive(Debug)]
 pub(super) struct Tee(Rc<Pipe>);
+
+/// All copies of one body. They are boxed: few bodies have any.
+#[derive(Debug, Default)]
+pub(super) struct Copies(Vec<Tee>);
 
 /// The copy, on its way to a backend.
 #[derive(Debug)]
@@ -33,6 +38,8 @@ struct Pipe {
     state: Cell<State>,
     held: RefCell<BytesMut>,
     reader: RefCell<Option<Waker>>,
+    /// Who waits for its fate.
+    watcher: RefCell<Option<Waker>>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -53,9 +60,25 @@ pub(super) fn pipe(length: Option<u64>) -> (Tee, Copied) {
     (Tee(pipe.clone()), Copied { pipe, length })
 }
 
-impl Tee {
+impl Copies {
+    /// One more.
+    pub(super) fn add(&mut self, tee: Tee) {
+        self.0.push(tee);
+    }
+
     /// Copies the next piece.
     pub(super) fn push(&self, data: &[u8]) {
+        self.0.iter().for_each(|tee| tee.push(data));
+    }
+
+    /// That was all.
+    pub(super) fn finish(&self) {
+        self.0.iter().for_each(Tee::finish);
+    }
+}
+
+impl Tee {
+    fn push(&self, data: &[u8]) {
         if self.0.state.get() != State::Open {
             return;
         }
@@ -69,8 +92,7 @@ impl Tee {
         }
     }
 
-    /// That was all.
-    pub(super) fn finish(&self) {
+    fn finish(&self) {
         self.0.end(State::Whole);
     }
 }
@@ -123,6 +145,19 @@ impl Fate {
         self.0.as_ref().is_some_and(|pipe| pipe.state.get() == State::Behind)
     }
 
+    /// Waits until it is clear that the backend will not get all of it. It may sit there with full buffers, and never ask for more.
+    pub async fn lost(&self) {
+        poll_fn(|cx| match &self.0 {
+            Some(_) if self.is_behind() || self.is_broken_off() => Poll::Ready(()),
+            Some(pipe) => {
+                pipe.watcher.replace(Some(cx.waker().clone()));
+                Poll::Pending
+            }
+            None => Poll::Pending,
+        })
+        .await;
+    }
+
     /// The body itself broke off: no fault of its backend.
     #[must_use]
     pub fn is_broken_off(&self) -> bool {
@@ -136,6 +171,9 @@ impl Pipe {
         if self.state.get() == State::Open {
             self.state.set(state);
             self.wake();
+            if let Some(watcher) = self.watcher.take() {
+                watcher.wake();
+            }
         }
     }
 

@@ -91,11 +91,9 @@ fn check_file(auth: &Cursor<'_>, report: &mut Report<'_>) {
             report.lacks(auth, "no file with passwords is named", Some("set `file`, or `hostFile`".to_owned()));
         }
         (Some(_), Some(host)) => report.key(&host, "`file` and `hostFile` exclude each other", Some("keep one of them".to_owned())),
-        (None, Some(host)) => {
-            if host.text().is_some_and(|text| formats::complaint("container-path", text).is_some()) {
-                let message = "is not an absolute path without `.` and `..` segments";
-                report.value(&host, message, Some("write it as `/etc/lxcproxy/users.htpasswd`".to_owned()));
-            }
+        (None, Some(host)) if host.text().is_some_and(|text| formats::complaint("container-path", text).is_some()) => {
+            let message = "is not an absolute path without `.` and `..` segments";
+            report.value(&host, message, Some("write it as `/etc/lxcproxy/users.htpasswd`".to_owned()));
         }
         _ => {}
     }

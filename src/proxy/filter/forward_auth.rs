@@ -56,13 +56,16 @@ async fn exchange(chain: &Chain<'_>, auth: &ForwardAuth, forward: &Forward<'_>) 
     let mut answer = chain.proxy.http.send(call, request).await?;
     hop::clean(answer.headers_mut());
     let (mut head, body) = answer.into_parts();
+    if head.status.is_success() {
+        // The request need not wait for what comes with a yes, and nobody reads it.
+        drop(tokio::task::spawn_local(super::mirror::forget(body)));
+        return Ok(Response::from_parts(head, ResponseBody::Empty));
+    }
     match Limited::new(body, LARGEST).collect().await {
         Ok(body) => {
             head.headers.remove(CONTENT_LENGTH);
             Ok(Response::from_parts(head, ResponseBody::Full(body.to_bytes())))
         }
-        // Nobody reads what comes with a yes.
-        Err(_) if head.status.is_success() => Ok(Response::from_parts(head, ResponseBody::Empty)),
         Err(error) if error.is::<LengthLimitError>() => Err(Error::Protocol("its refusal is longer than 256 KiB")),
         Err(error) => Err(error.downcast::<Error>().map_or(Error::Closed(None), |error| *error)),
     }

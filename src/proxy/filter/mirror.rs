@@ -101,15 +101,20 @@ impl Proxy {
 impl Copy {
     async fn send(self, pool: Pool) {
         let call = Call { address: &self.address, timeouts: self.timeouts, keep: self.keep };
-        let failed = match pool.send(call, self.request).await {
-            Ok(answer) => {
-                // Too slow is as good as too long.
-                let _ = tokio::time::timeout(ANSWERING, forget(answer.into_body())).await;
-                None
+        let exchange = async {
+            match pool.send(call, self.request).await {
+                Ok(answer) => {
+                    forget(answer.into_body()).await;
+                    None
+                }
+                Err(error) => fault(&error),
             }
-            Err(error) => fault(&error),
         };
-        let failed = if self.fate.is_behind() { Some(Fault::CopyBehind) } else { failed.filter(|_| !self.fate.is_broken_off()) };
+        let failed = tokio::select! {
+            failed = exchange => failed.filter(|_| !self.fate.is_broken_off()),
+            () = self.fate.lost() => None,
+        };
+        let failed = if self.fate.is_behind() { Some(Fault::CopyBehind) } else { failed };
         if let (Some(counts), Some(failed)) = (&self.counts, failed) {
             counts.count(failed);
         }
@@ -117,12 +122,16 @@ impl Copy {
 }
 
 /// Reads an answer to its end, if that is near.
-async fn forget(mut body: ResponseBody) {
-    let mut read = 0;
-    while let Some(Ok(frame)) = body.frame().await {
-        read += frame.data_ref().map_or(0, bytes::Bytes::len);
-        if read > ANSWER {
-            return;
+pub(super) async fn forget(mut body: ResponseBody) {
+    let read_all = async {
+        let mut read = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            read += frame.data_ref().map_or(0, bytes::Bytes::len);
+            if read > ANSWER {
+                return;
+            }
         }
-    }
+    };
+    // Too slow is as good as too long.
+    let _ = tokio::time::timeout(ANSWERING, read_all).await;
 }

@@ -70,15 +70,13 @@ impl Passwords {
     /// Whether this is the name's password. It takes tens of milliseconds, whether the name is there or not.
     #[must_use]
     pub fn verify(&self, name: &str, password: &[u8]) -> bool {
-        match self.users.get(name) {
-            Some(stored) => stored.verify(password),
-            None => {
-                if let Some(likeness) = &self.likeness {
-                    black_box(likeness.verify(password));
-                }
-                false
-            }
+        if let Some(stored) = self.users.get(name) {
+            return stored.verify(password);
         }
+        if let Some(likeness) = &self.likeness {
+            black_box(likeness.verify(password));
+        }
+        false
     }
 
     /// Whether there is nobody who could be let in.
