@@ -60,20 +60,18 @@ impl Chain<'_> {
                 Filter::Redirect(to) => {
                     return forward::redirect(to.status, &redirect::location(to, self.prefix, forward)).map(Some);
                 }
-                Filter::Mirror(mirror) => {
-                    if self.proxy.dice.hits(mirror.numerator, mirror.denominator) {
-                        forward.mirror_to(mirror.backend);
-                    }
-                }
+                Filter::Mirror(mirror) if self.proxy.dice.hits(mirror.numerator, mirror.denominator) => forward.mirror_to(mirror.backend),
+                Filter::Mirror(_) => {}
                 Filter::Cors(cors) => {
                     if let Some(answer) = cors::preflight(cors, forward) {
                         return Ok(Some(answer));
                     }
                     rest.push(Rest::Cors(cors, cors::allowed_origin(cors, forward.headers())));
                 }
-                Filter::BasicAuth(auth) => basic_auth::check(self.proxy, auth, forward).await?,
+                // Boxed: every request would carry their futures along.
+                Filter::BasicAuth(auth) => Box::pin(basic_auth::check(self.proxy, auth, forward)).await?,
                 Filter::ForwardAuth(auth) => {
-                    if let Some(answer) = forward_auth::ask(self, auth, forward).await? {
+                    if let Some(answer) = Box::pin(forward_auth::ask(self, auth, forward)).await? {
                         return Ok(Some(answer));
                     }
                 }
