@@ -23,7 +23,7 @@ use crate::container::Runtimes;
 use crate::container::watch::{Starts, Watcher};
 use crate::listen::Sharing;
 use crate::metrics::{Connected, Metrics, Shard};
-use crate::proxy::{AnswerBody, Peer, Proxy, Sink};
+use crate::proxy::{AnswerBody, Peer, Proxy, Sink, Verifier};
 use crate::reconcile::{Listening, Reconciler};
 use crate::server::{self, Connection};
 use crate::snapshot::{Reader, Snapshot};
@@ -114,7 +114,8 @@ async fn both_planes(settings: &Settings, hangup: Hangup, ready: impl FnOnce(Rea
     let limits = server::Settings { drain: settings.drain, ..server::Settings::default() };
     let mut snapshots = Follower::new(reader.clone());
     let (made_of, counted, sink) = (reader.clone(), metrics.clone(), log.as_ref().map(Log::sink));
-    let make = move || Web::new(&made_of, counted.shard(), sink.as_ref());
+    let verifier = Verifier::default();
+    let make = move || Web::new(&made_of, counted.shard(), sink.as_ref(), verifier.clone());
     let serving = server::serve(&snapshots.subscribe(), settings.threads, limits, make, &shutdown)?;
     health::start(reader.clone())?;
     tokio::spawn(telemetry::follow(reader.clone(), metrics.control().clone()));
@@ -221,8 +222,8 @@ struct Web {
 }
 
 impl Web {
-    fn new(reader: &Reader, shard: Rc<Shard>, log: Option<&impl Fn(Rc<Shard>) -> Sink>) -> Self {
-        let proxy = Rc::new(Proxy::new(reader, shard.clone(), log.map(|sink| sink(shard.clone()))));
+    fn new(reader: &Reader, shard: Rc<Shard>, log: Option<&impl Fn(Rc<Shard>) -> Sink>, verifier: Verifier) -> Self {
+        let proxy = Rc::new(Proxy::new(reader, shard.clone(), log.map(|sink| sink(shard.clone())), verifier));
         let (held, mut reader) = (proxy.clone(), reader.clone());
         // A thread without requests lets go of old pictures, too: they hold the roots of containers.
         tokio::task::spawn_local(async move {

@@ -95,6 +95,7 @@ impl PhpFpm {
             host: "home.example.org",
             client: "192.0.2.7:4711".parse().unwrap(),
             server: "127.0.0.1:443".parse().unwrap(),
+            user: None,
             request_id: "r-1",
         };
         let timeouts = Timeouts { request: None, connect: Some(PATIENCE), idle: Some(PATIENCE) };

@@ -16,6 +16,7 @@ mod demo;
 mod docs;
 mod endpoints;
 mod fastcgi;
+mod filters;
 mod gateways;
 mod http;
 mod last_good;

@@ -11,18 +11,27 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
+use super::copy::{Copied, Copies, Fate, pipe};
 use super::{EncodedBody, Error, Phase, fastcgi, files, http};
 use crate::route::Coding;
 
 /// The body of a request, on its way to a backend: counted, and with a limit on silence.
 #[derive(Debug)]
 pub struct RequestBody {
-    inner: Option<Incoming>,
+    inner: Option<Source>,
     left: Option<u64>,
     limit: u64,
     idle: Duration,
     timer: Option<Pin<Box<Sleep>>>,
     counter: Option<Rc<Cell<u64>>>,
+    copies: Option<Box<Copies>>,
+}
+
+/// Where a body comes from.
+#[derive(Debug)]
+enum Source {
+    Client(Incoming),
+    Copy(Box<Copied>),
 }
 
 impl RequestBody {
@@ -33,20 +42,36 @@ impl RequestBody {
     pub fn new(inner: Incoming, limit: Option<u64>, idle: Duration) -> Result<Self, Error> {
         match (limit, inner.size_hint().lower()) {
             (Some(limit), announced) if announced > limit => Err(Error::BodyTooLarge(limit)),
-            _ => Ok(Self { inner: Some(inner), left: limit, limit: limit.unwrap_or(u64::MAX), idle, timer: None, counter: None }),
+            _ => {
+                let inner = Some(Source::Client(inner));
+                Ok(Self { inner, left: limit, limit: limit.unwrap_or(u64::MAX), idle, ..Self::empty() })
+            }
         }
     }
 
     /// No body.
     #[must_use]
     pub fn empty() -> Self {
-        Self { inner: None, left: None, limit: u64::MAX, idle: Duration::ZERO, timer: None, counter: None }
+        Self { inner: None, left: None, limit: u64::MAX, idle: Duration::ZERO, timer: None, counter: None, copies: None }
     }
 
     /// The same, with its bytes added to `counter` as they come.
     #[must_use]
     pub fn counted(self, counter: Rc<Cell<u64>>) -> Self {
         Self { counter: Some(counter), ..self }
+    }
+
+    /// The same body once more, for another backend of this thread; it never holds this one up. To be called before the first byte.
+    #[must_use]
+    pub fn copied(&mut self) -> (Self, Fate) {
+        let length = self.length();
+        if length == Some(0) {
+            return (Self::empty(), Fate::default());
+        }
+        let (tee, copied) = pipe(length);
+        self.copies.get_or_insert_default().add(tee);
+        let fate = copied.fate();
+        (Self { inner: Some(Source::Copy(Box::new(copied))), idle: self.idle, ..Self::empty() }, fate)
     }
 
     /// Its length in bytes, if the client announced one; `Some(0)` for none.
@@ -75,29 +100,64 @@ impl Body for RequestBody {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let this = self.get_mut();
         let Some(inner) = &mut this.inner else { return Poll::Ready(None) };
-        let Poll::Ready(frame) = Pin::new(inner).poll_frame(cx) else {
+        let Poll::Ready(frame) = inner.poll_frame(cx) else {
             ready!(this.poll_idle(cx));
             return Poll::Ready(Some(Err(Error::Timeout(Phase::Client))));
         };
         this.timer = None;
-        let Some(frame) = frame else { return Poll::Ready(None) };
-        let frame = frame.map_err(Error::Downstream)?;
+        let Some(frame) = frame.transpose()?.filter(Frame::is_data) else {
+            // Trailers are dropped unless they are allowed, and no rule allows them yet.
+            if let Some(copies) = &this.copies {
+                copies.finish();
+            }
+            return Poll::Ready(None);
+        };
         if let (Some(counter), Some(data)) = (&this.counter, frame.data_ref()) {
             counter.set(counter.get() + data.len() as u64);
         }
         if let (Some(left), Some(data)) = (&mut this.left, frame.data_ref()) {
             *left = left.checked_sub(data.len() as u64).ok_or(Error::BodyTooLarge(this.limit))?;
         }
-        // Trailers are dropped unless they are allowed, and no rule allows them yet.
-        if frame.is_trailers() { Poll::Ready(None) } else { Poll::Ready(Some(Ok(frame))) }
+        if let (Some(copies), Some(data)) = (&this.copies, frame.data_ref()) {
+            copies.push(data);
+            // Nobody may ask for another piece after the last.
+            if this.is_end_stream() {
+                copies.finish();
+            }
+        }
+        Poll::Ready(Some(Ok(frame)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.as_ref().is_none_or(Incoming::is_end_stream)
+        self.inner.as_ref().is_none_or(Source::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), Incoming::size_hint)
+        self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), Source::size_hint)
+    }
+}
+
+impl Source {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        match self {
+            Self::Client(body) => Pin::new(body).poll_frame(cx).map_err(Error::Downstream),
+            Self::Copy(copy) => copy.poll_data(cx).map_ok(Frame::data).map_err(Error::Local),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Client(body) => body.is_end_stream(),
+            Self::Copy(copy) => copy.is_over(),
+        }
+    }
+
+    /// hyper counts a body of known length down as it is read.
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Client(body) => body.size_hint(),
+            Self::Copy(copy) => copy.length.map_or_else(SizeHint::default, SizeHint::with_exact),
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! for an error, a look at the routes.
 
 mod body;
+mod copy;
 mod encode;
 mod error;
 pub mod fastcgi;
@@ -11,5 +12,6 @@ pub mod files;
 pub mod http;
 
 pub use body::{RequestBody, ResponseBody};
+pub use copy::Fate;
 pub use encode::EncodedBody;
 pub use error::{Error, Phase};

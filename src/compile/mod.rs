@@ -59,8 +59,9 @@ pub fn compile(resolved: &ResolvedApp, identity: Identity<'_>, before: Option<&C
     let backends = spec.backends.iter().zip(&resolved.addresses);
     let backends: Vec<_> =
         backends.map(|(backend, addresses)| compile_backend(backend, addresses, identity, before)).collect::<Result<_, _>>()?;
+    let scope = filter::Scope { resolved, names: &names };
     let mut rules: Vec<_> =
-        spec.rules.iter().enumerate().map(|(index, rule)| compile_rule(index, rule, &names)).collect::<Result<_, _>>()?;
+        spec.rules.iter().enumerate().map(|(index, rule)| compile_rule(index, rule, scope)).collect::<Result<_, _>>()?;
     for (rule, written) in rules.iter_mut().zip(&spec.rules) {
         rule.session = session::session(written, rule, &backends, identity);
     }
@@ -84,17 +85,18 @@ pub fn parent(reference: &v1::ParentRef) -> Parent {
     Parent { gateway: reference.name.clone(), section: reference.section_name.clone(), port: reference.port.map(NonZeroU16::get) }
 }
 
-fn compile_rule(index: usize, rule: &v1::Rule, names: &HashMap<&SectionName, usize>) -> Result<Rule, Error> {
+fn compile_rule(index: usize, rule: &v1::Rule, scope: filter::Scope<'_>) -> Result<Rule, Error> {
+    let names = scope.names;
     let field = format!("spec.rules[{index}]");
     let shares = rule.backend_refs.iter().filter(|backend| backend.weight > 0).map(|backend| {
         let found = find(names, &backend.name, &field)?;
-        Ok(Share { backend: found, weight: backend.weight, filters: filter::compile(&backend.filters, &field)? })
+        Ok(Share { backend: found, weight: backend.weight, filters: filter::compile(&backend.filters, &field, scope)? })
     });
     let limit = |duration: v1::Duration| duration.limit();
     Ok(Rule {
         name: rule.name.as_ref().map_or_else(|| index.to_string(), ToString::to_string).into(),
         matches: rule.matches.iter().map(|matcher| matches::compile(matcher, &field)).collect::<Result<_, _>>()?,
-        filters: filter::compile(&rule.filters, &field)?,
+        filters: filter::compile(&rule.filters, &field, scope)?,
         files: rule.files.as_ref().map(|files| compile_files(files, names, &field)).transpose()?,
         backends: shares.collect::<Result<_, Error>>()?,
         has_backend_refs: !rule.backend_refs.is_empty(),

@@ -46,6 +46,8 @@ fn guess(format: &str, text: &str) -> Option<String> {
         "ip" => Some(text.trim_matches(['[', ']']).to_owned()),
         "cidr" if text.contains(':') => Some(format!("{text}/128")),
         "cidr" => Some(format!("{text}/32")),
+        "cors-origin" if !text.contains("://") => Some(format!("https://{text}")),
+        "cors-origin" => Some(text.trim_end_matches('/').to_ascii_lowercase()),
         "header-name" => Some(text.trim_end_matches(':').replace([' ', '_'], "-")),
         _ => None,
     }

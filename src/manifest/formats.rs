@@ -10,19 +10,20 @@ use http::{HeaderName, HeaderValue};
 
 use crate::api::v1::{ByteSize, Duration};
 use crate::names::{AppName, ContainerName, ContainerPath, HostPattern, shown};
-use crate::route::Template;
 use crate::route::media::MediaRange;
 use crate::route::path::{PathError, normalise};
+use crate::route::{Origin, Template};
 
 /// Says what is wrong with a string: a sentence, and after a `; ` what was expected.
 pub(super) type Check = fn(&str) -> Result<(), String>;
 
 /// Every format that the schemas name.
-pub(super) const FORMATS: [(&str, Check); 19] = [
+pub(super) const FORMATS: [(&str, Check); 20] = [
     ("byte-size", parsed::<ByteSize>),
     ("cidr", cidr),
     ("container-name", parsed::<ContainerName>),
     ("container-path", parsed::<ContainerPath>),
+    ("cors-origin", cors_origin),
     ("dns-label", parsed::<AppName>),
     ("file-name", file_name),
     ("gep-2257-duration", parsed::<Duration>),
@@ -129,6 +130,10 @@ fn host_port(text: &str) -> Result<(), String> {
         None => hostname_exact(host).is_ok(),
     };
     if port.is_some_and(|port| port > 0) && host_fits { Ok(()) } else { Err(fail()) }
+}
+
+fn cors_origin(text: &str) -> Result<(), String> {
+    if text == "*" { Ok(()) } else { parsed::<Origin>(text) }
 }
 
 fn ip(text: &str) -> Result<(), String> {

@@ -23,11 +23,15 @@ pub enum Fault {
     Closed,
     /// What it sent is no answer.
     Protocol,
+    /// It took the copy of a request's body too slowly, and did not get all of it.
+    CopyBehind,
+    /// It did not get the copy of a request: too many were on their way.
+    CopyLimit,
 }
 
 impl Fault {
     /// Every one.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Unavailable,
         Self::SocketNotFound,
         Self::ConnectRefused,
@@ -38,6 +42,8 @@ impl Fault {
         Self::RequestTimeout,
         Self::Closed,
         Self::Protocol,
+        Self::CopyBehind,
+        Self::CopyLimit,
     ];
 
     /// The label's value.
@@ -54,6 +60,8 @@ impl Fault {
             Self::RequestTimeout => "request_timeout",
             Self::Closed => "closed",
             Self::Protocol => "protocol",
+            Self::CopyBehind => "copy_behind",
+            Self::CopyLimit => "copy_limit",
         }
     }
 }

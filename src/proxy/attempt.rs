@@ -28,7 +28,8 @@ impl Proxy {
         let (record, visit) = (forward.record(), Visit::of(&forward));
         record.asks(app, index);
         let endpoint = balance::choose(&self.turns, app, index, Client::of(&forward), Tried::default());
-        let body = forward.take_body(rule)?;
+        let mut body = forward.take_body(rule)?;
+        self.mirror(app, rule, &forward, &mut body);
         let limit = rule.timeouts.request.filter(|_| body.length() == Some(0));
         let turn = balance::begin(app, index, endpoint, limit, record);
         match self.attempt(app, rule, (index, endpoint), forward, body).await {

@@ -43,6 +43,10 @@ pub(super) struct Forward<'a> {
     script: Option<Script>,
     /// Where its client was before, if the rule keeps it there.
     stay: Option<Place>,
+    /// Who has told the right password.
+    user: Option<Box<str>>,
+    /// Backends that get a copy, by index.
+    mirrors: Vec<usize>,
     record: &'a Record,
 }
 
@@ -71,7 +75,20 @@ impl<'a> Forward<'a> {
         let values = Values { host: head.host().into(), path: head.path().into(), query: parts.uri.query().map(Into::into), peer, id };
         let upgrade = protocol.zip(client);
         let target = parts.uri.clone();
-        Self { values, matched: head.path().into(), parts, body: Some(body), upgrade, host: None, target, script: None, stay: None, record }
+        Self {
+            values,
+            matched: head.path().into(),
+            parts,
+            body: Some(body),
+            upgrade,
+            host: None,
+            target,
+            script: None,
+            stay: None,
+            user: None,
+            mirrors: Vec::new(),
+            record,
+        }
     }
 
     /// Where it is counted.
@@ -125,6 +142,28 @@ impl<'a> Forward<'a> {
         self.values.query.as_deref().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"))
     }
 
+    /// What the client asks for, as it was matched: path and query.
+    pub(super) fn wanted(&self) -> String {
+        self.path_and_query(Some(&self.matched))
+    }
+
+    /// Somebody has told the right password.
+    pub(super) fn set_user(&mut self, name: String) {
+        self.user = Some(name.into());
+    }
+
+    /// A copy goes to this backend. A tunnel is not copied: nobody would speak at its other end.
+    pub(super) fn mirror_to(&mut self, backend: usize) {
+        if self.upgrade.is_none() {
+            self.mirrors.push(backend);
+        }
+    }
+
+    /// Where copies go.
+    pub(super) fn mirrors(&self) -> &[usize] {
+        &self.mirrors
+    }
+
     /// Sets the `Host` that the backend sees.
     pub(super) fn set_host(&mut self, host: HeaderValue) {
         self.host = Some(host);
@@ -152,29 +191,32 @@ impl<'a> Forward<'a> {
 
     /// The request for an HTTP backend, and the client's side of a tunnel if it asked for one.
     pub(super) fn into_http(mut self, settings: &HttpSettings, body: RequestBody) -> Result<(Request<RequestBody>, Option<Tunnel>), Cause> {
-        let target = self.path_and_query(None);
-        let host = self.host.or_else(|| settings.host.clone());
-        let headers = &mut self.parts.headers;
-        let peer = self.values.peer;
-        headers.insert(X_FORWARDED_FOR, peer.client_ip.clone());
-        headers.insert(X_REAL_IP, peer.client_ip.clone());
-        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(peer.scheme));
-        if let Some(asked) = headers.get(HOST).cloned() {
-            headers.insert(X_FORWARDED_HOST, asked);
-        }
-        match host {
-            Some(host) => drop(headers.insert(HOST, host)),
-            None => drop(headers.entry(HOST).or_insert(HeaderValue::from_static(""))),
-        }
-        headers.remove(EXPECT);
+        let target = self.target()?;
+        let (headers, peer) = (&mut self.parts.headers, self.values.peer);
+        address(headers, peer, self.host.or_else(|| settings.host.clone()));
         let in_flight = peer.in_flight.clone();
         let tunnel = self.upgrade.map(|(protocol, client)| {
             hop::ask_upgrade(headers, protocol);
             Tunnel { client, in_flight }
         });
-        self.parts.uri = PathAndQuery::try_from(target).map(Uri::from).map_err(|_| Cause::Head("the target is invalid"))?;
+        self.parts.uri = target;
         self.parts.extensions.clear();
         Ok((Request::from_parts(self.parts, body), tunnel))
+    }
+
+    /// The head of the same request once more, for another HTTP backend.
+    pub(super) fn copy(&self, settings: &HttpSettings) -> Result<Request<()>, Cause> {
+        let mut copy = Request::new(());
+        *copy.method_mut() = self.parts.method.clone();
+        *copy.uri_mut() = self.target()?;
+        *copy.headers_mut() = self.parts.headers.clone();
+        address(copy.headers_mut(), self.values.peer, self.host.clone().or_else(|| settings.host.clone()));
+        Ok(copy)
+    }
+
+    /// What an HTTP backend is asked for.
+    fn target(&self) -> Result<Uri, Cause> {
+        PathAndQuery::try_from(self.path_and_query(None)).map(Uri::from).map_err(|_| Cause::Head("the target is invalid"))
     }
 
     /// The request for a FastCGI backend. `id`: the request's name.
@@ -193,6 +235,7 @@ impl<'a> Forward<'a> {
             host: &self.values.host,
             client: self.values.peer.client,
             server: self.values.peer.server,
+            user: self.user.as_deref(),
             request_id: id,
         }
     }
@@ -207,6 +250,21 @@ impl<'a> Forward<'a> {
             None => Ok(RequestBody::empty()),
         }
     }
+}
+
+/// The fields that tell an HTTP backend where a request comes from, and for whom it is. `host`: what stands in for the client's `Host`.
+pub(super) fn address(headers: &mut HeaderMap, peer: &Peer, host: Option<HeaderValue>) {
+    headers.insert(X_FORWARDED_FOR, peer.client_ip.clone());
+    headers.insert(X_REAL_IP, peer.client_ip.clone());
+    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(peer.scheme));
+    if let Some(asked) = headers.get(HOST).cloned() {
+        headers.insert(X_FORWARDED_HOST, asked);
+    }
+    match host {
+        Some(host) => drop(headers.insert(HOST, host)),
+        None => drop(headers.entry(HOST).or_insert(HeaderValue::from_static(""))),
+    }
+    headers.remove(EXPECT);
 }
 
 /// What a client says of itself is not believed: there are no trusted proxies yet.

@@ -18,6 +18,7 @@ mod record;
 mod rescue;
 mod session;
 mod values;
+mod verdicts;
 mod weighted;
 
 use std::cell::RefCell;
@@ -33,7 +34,7 @@ use crate::metrics::Shard;
 use crate::route::{self, CompiledApp, Files, Match, Rule};
 use crate::snapshot::{Cached, Reader};
 pub use access::{Access, Sink};
-use filter::{Chain, Rest};
+use filter::{Chain, Mirrors, Rest};
 use forward::Forward;
 use head::Head;
 pub use id::RequestId;
@@ -43,6 +44,8 @@ pub use peer::Peer;
 pub use record::AnswerBody;
 use record::Recorder;
 use rescue::Cause;
+use verdicts::Verdicts;
+pub use verdicts::Verifier;
 
 /// The serving plane of one thread.
 pub struct Proxy {
@@ -52,13 +55,16 @@ pub struct Proxy {
     ids: RequestIds,
     dice: pick::Dice,
     turns: balance::Turns,
+    mirrors: Mirrors,
+    verdicts: Verdicts,
     recorder: Recorder,
 }
 
 impl Proxy {
-    /// A proxy for the calling thread, which counts in its shard. `log`: where every request goes when it is over.
+    /// A proxy for the calling thread, which counts in its shard. `log`: where every request goes when it is over. `verifier`: checks
+    /// passwords for all threads.
     #[must_use]
-    pub fn new(reader: &Reader, shard: Rc<Shard>, log: Option<Sink>) -> Self {
+    pub fn new(reader: &Reader, shard: Rc<Shard>, log: Option<Sink>, verifier: Verifier) -> Self {
         Self {
             snapshot: RefCell::new(reader.cached()),
             http: http_backend::Pool::counted(shard.idle_http()),
@@ -66,6 +72,8 @@ impl Proxy {
             ids: RequestIds::new(),
             dice: pick::Dice::new(),
             turns: balance::Turns::new(),
+            mirrors: Mirrors::default(),
+            verdicts: Verdicts::new(verifier),
             recorder: Recorder::new(shard, log),
         }
     }
@@ -144,7 +152,7 @@ impl Proxy {
     ) -> Result<Response<ResponseBody>, Cause> {
         let (app, rule) = (&found.app, found.rule());
         session::recall(rule, &mut forward);
-        let chain = Chain { proxy: self, app, prefix: found.prefix_len() };
+        let chain = Chain { proxy: self, app, prefix: found.prefix_len(), timeouts: rule.timeouts };
         if let Some(answer) = chain.request(&rule.filters, &mut forward, rest).await? {
             return Ok(answer);
         }

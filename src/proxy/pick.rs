@@ -14,6 +14,11 @@ impl Dice {
         Self(Cell::new(seed()))
     }
 
+    /// True so often: `numerator` times of `denominator`.
+    pub(super) fn hits(&self, numerator: u32, denominator: u32) -> bool {
+        numerator >= denominator || self.roll(u64::from(denominator)) < u64::from(numerator)
+    }
+
     /// A number below `sides`, which is not 0.
     pub(super) fn roll(&self, sides: u64) -> u64 {
         self.0.set(self.0.get().wrapping_add(0x9e37_79b9_7f4a_7c15));
@@ -48,5 +53,14 @@ mod tests {
         let hits = (0..10_000).filter(|_| super::share(&shares, &dice).unwrap().backend == 1).count();
         assert!((8_700..9_300).contains(&hits), "{hits} of 10000");
         assert!(super::share(&[], &dice).is_none());
+    }
+
+    #[test]
+    fn a_fraction_is_hit_as_often_as_it_says() {
+        let dice = Dice::new();
+        for (numerator, denominator, expected) in [(0, 1, 0..1), (1, 1, 10_000..10_001), (20, 100, 1_700..2_300), (25, 50, 4_600..5_400)] {
+            let hits = (0..10_000).filter(|_| dice.hits(numerator, denominator)).count();
+            assert!(expected.contains(&hits), "{numerator}/{denominator}: {hits} of 10000");
+        }
     }
 }

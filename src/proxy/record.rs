@@ -116,6 +116,11 @@ impl Record {
         }
     }
 
+    /// The counts of a backend that is asked beside the one that answers.
+    pub(super) fn counts(&self, app: &CompiledApp, index: usize) -> Option<Rc<BackendCounts>> {
+        self.app.as_ref().map(|counts| counts.backend(index, app.backends[index].name.as_str()))
+    }
+
     /// The head of the backend's answer is there.
     pub(super) fn heard(&self) {
         if let Some(log) = &self.log {
@@ -224,7 +229,7 @@ impl Body for AnswerBody {
 }
 
 /// What the backend did wrong; none: the fault is the client's, or ours.
-fn fault(error: &Error) -> Option<Fault> {
+pub(super) fn fault(error: &Error) -> Option<Fault> {
     match error {
         Error::Unavailable => Some(Fault::Unavailable),
         Error::Connect(error) => Some(match error {

@@ -4,7 +4,7 @@
 
 use std::error::Error as _;
 
-use http::header::{ALLOW, CONNECTION, RETRY_AFTER};
+use http::header::{ALLOW, CONNECTION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 
 use super::page::{self, Asked};
@@ -39,6 +39,15 @@ pub(super) enum Cause {
     /// The rule has neither files nor a backend with a weight.
     #[error("the rule has no backend")]
     NoBackend,
+    /// Name and password are missing, or wrong; with the challenge.
+    #[error("name and password are missing or wrong")]
+    NotAuthenticated(HeaderValue),
+    /// The file with the passwords is not there.
+    #[error("the file with the passwords is not there")]
+    NoPasswords,
+    /// Too many passwords wait to be checked.
+    #[error("too many passwords wait to be checked")]
+    PasswordsBusy,
     /// The backend, or what is between.
     #[error(transparent)]
     Backend(Error),
@@ -59,6 +68,9 @@ pub(super) fn answer(app: Option<&CompiledApp>, cause: &Cause, asked: &Asked) ->
     if status == StatusCode::SERVICE_UNAVAILABLE {
         headers.insert(RETRY_AFTER, RETRY_SECONDS);
     }
+    if let Cause::NotAuthenticated(challenge) = cause {
+        headers.insert(WWW_AUTHENTICATE, challenge.clone());
+    }
     if let Cause::NoRoute(Miss::Listener) = cause {
         // The listener may be gone while its connections last: the next request is better off on a new one.
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
@@ -76,6 +88,8 @@ fn status(app: Option<&CompiledApp>, cause: &Cause) -> StatusCode {
         Cause::NoRoute(Miss::Listener | Miss::Host | Miss::Rule) | Cause::NoFile => StatusCode::NOT_FOUND,
         Cause::ReadOnly => StatusCode::METHOD_NOT_ALLOWED,
         Cause::NoBackend => StatusCode::INTERNAL_SERVER_ERROR,
+        Cause::NotAuthenticated(_) => StatusCode::UNAUTHORIZED,
+        Cause::NoPasswords | Cause::PasswordsBusy => StatusCode::SERVICE_UNAVAILABLE,
         Cause::Backend(error) => match error {
             Error::Unavailable | Error::Connect(_) | Error::Local(_) => StatusCode::SERVICE_UNAVAILABLE,
             // It did not break off: it was killed with its container, and will be back with it.

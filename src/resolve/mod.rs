@@ -1,7 +1,8 @@
-//! An App as written -> the App with what it refers to: container, sockets, roots.
+//! An App as written -> the App with what it refers to: container, sockets, roots, files with passwords.
 //!
 //! In: a valid App, the runtimes. Out: [`ResolvedApp`], each missing reference with its reason. Never: a decision what to serve.
 
+mod passwords;
 mod probe;
 
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use crate::api::v1::{App, Backend, Reason};
 use crate::container::{self, Container, Runtimes};
 use crate::dial::Address;
 use crate::names::{ContainerPath, SectionName};
+pub use passwords::{PasswordFile, PasswordFiles};
 
 /// An App and what it refers to, as it was found.
 #[derive(Debug, Clone)]
@@ -23,6 +25,8 @@ pub struct ResolvedApp {
     pub container: Option<Container>,
     /// For each of `spec.backends` those of its endpoints; `None`: it can't be there while the container does not run.
     pub addresses: Vec<Vec<Option<Address>>>,
+    /// What the files of `BasicAuth` hold.
+    pub passwords: PasswordFiles,
     /// References that are not there.
     pub missing: Vec<Missing>,
     /// How many references there are in all.
@@ -49,6 +53,8 @@ pub enum Reference {
     Backend(SectionName),
     /// A document root.
     Root(ContainerPath),
+    /// A file with names and passwords.
+    PasswordFile(PasswordFile),
     /// Of a Gateway: the address and port of a listener, by its name.
     Listener(SectionName),
 }
@@ -56,14 +62,14 @@ pub enum Reference {
 impl ResolvedApp {
     /// Looks at everything that the App refers to. `before`: an earlier result, whose handles are used again where nothing changed.
     pub async fn look(app: Arc<App>, base: PathBuf, runtimes: &Runtimes, before: Option<&Self>) -> Self {
-        let before = before.and_then(|before| before.container.as_ref());
-        match runtimes.enter(app.spec.container.as_ref(), &base, before).await {
-            Ok(container) => Self::inside(app, base, container).await,
+        let held = before.and_then(|before| before.container.as_ref());
+        match runtimes.enter(app.spec.container.as_ref(), &base, held).await {
+            Ok(container) => Self::inside(app, base, container, before).await,
             Err(error) => Self::without_container(app, base, &error),
         }
     }
 
-    async fn inside(app: Arc<App>, base: PathBuf, container: Container) -> Self {
+    async fn inside(app: Arc<App>, base: PathBuf, container: Container, before: Option<&Self>) -> Self {
         let mut missing = Vec::new();
         let mut addresses = Vec::new();
         for backend in &app.spec.backends {
@@ -79,8 +85,9 @@ impl ResolvedApp {
                 missing.push(Missing { reference: Reference::Root(root.clone()), reason, message, spared: false });
             }
         }
-        let references = addresses.iter().map(Vec::len).sum::<usize>() + roots.len();
-        Self { app, base, container: Some(container), addresses, missing, references }
+        let passwords = PasswordFiles::look(&app, &container, before.map(|before| &before.passwords), &mut missing).await;
+        let references = addresses.iter().map(Vec::len).sum::<usize>() + roots.len() + PasswordFile::all(&app).len();
+        Self { app, base, container: Some(container), addresses, passwords, missing, references }
     }
 
     /// What there is without looking: for building an App before anything is known about its surroundings.
@@ -100,23 +107,26 @@ impl ResolvedApp {
             app.spec.backends.iter().flat_map(|backend| backend.endpoints().into_iter().map(|_| Reference::Backend(backend.name.clone())));
         let roots = roots(&app).into_iter().map(Reference::Root);
         let missing = |reference| Missing { reference, reason, message: message.clone(), spared: false };
-        let missing: Vec<_> = endpoints.chain(roots).map(missing).collect();
+        let files = PasswordFile::all(&app).into_iter().map(Reference::PasswordFile);
+        let missing: Vec<_> = endpoints.chain(roots).chain(files).map(missing).collect();
         let reachable = |backend: &Backend| backend.endpoints().iter().map(probe::tcp_address).collect();
         let addresses = app.spec.backends.iter().map(reachable).collect();
-        Self { references: missing.len(), app, base, container: None, addresses, missing }
+        Self { references: missing.len(), app, base, container: None, addresses, passwords: PasswordFiles::default(), missing }
     }
 
     /// Paths whose directories are worth a watch.
     #[must_use]
     pub fn watched_paths(&self) -> Vec<ContainerPath> {
         let endpoints = self.app.spec.backends.iter().flat_map(Backend::endpoints);
-        endpoints.filter_map(|endpoint| endpoint.unix).chain(roots(&self.app)).collect()
+        let files = PasswordFile::all(&self.app).into_iter().filter_map(|file| file.inside().cloned());
+        endpoints.filter_map(|endpoint| endpoint.unix).chain(roots(&self.app)).chain(files).collect()
     }
 
     /// Whether a request would be answered in the same way by both: the same App, the same handles.
     #[must_use]
     pub fn routes_like(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.app, &other.app)
+            && self.passwords.is_same(&other.passwords)
             && match (&self.container, &other.container) {
                 (None, None) => true,
                 (Some(one), Some(two)) => one.is_same(two),

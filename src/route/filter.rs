@@ -2,9 +2,16 @@
 //!
 //! In: values that `compile` made. Out: plain fields. Never: a value that has still to be parsed.
 
+mod cors;
+mod passwords;
+
+use std::sync::Arc;
+
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::{Compression, Template};
+pub use cors::{Allowed, Cors, Origin, OriginError, Origins};
+pub use passwords::{Passwords, Unusable};
 
 /// A change to request or response.
 #[derive(Debug)]
@@ -19,6 +26,14 @@ pub enum Filter {
     Rewrite(Rewrite),
     /// Answers are compressed.
     Compression(Compression),
+    /// A copy goes to another backend.
+    Mirror(Mirror),
+    /// Cross-origin requests are allowed.
+    Cors(Cors),
+    /// Name and password are asked for.
+    BasicAuth(BasicAuth),
+    /// A backend is asked whether the request may pass.
+    ForwardAuth(ForwardAuth),
 }
 
 /// Fields that are set, added, removed.
@@ -63,4 +78,37 @@ pub enum PathEdit {
     Full(Box<str>),
     /// The prefix that matched.
     Prefix(Box<str>),
+}
+
+/// A copy of some requests goes to another backend.
+#[derive(Debug, Clone, Copy)]
+pub struct Mirror {
+    /// Index in [`CompiledApp::backends`](super::CompiledApp::backends).
+    pub backend: usize,
+    /// How many requests...
+    pub numerator: u32,
+    /// ...of how many; at least 1.
+    pub denominator: u32,
+}
+
+/// Name and password are asked for.
+#[derive(Debug)]
+pub struct BasicAuth {
+    /// Who may pass; `None`: the file is not there, and nobody may.
+    pub passwords: Option<Arc<Passwords>>,
+    /// `WWW-Authenticate` (RFC 7617 section 2).
+    pub challenge: HeaderValue,
+}
+
+/// A backend is asked whether the request may pass.
+#[derive(Debug)]
+pub struct ForwardAuth {
+    /// Index in [`CompiledApp::backends`](super::CompiledApp::backends); it speaks HTTP.
+    pub backend: usize,
+    /// What it is asked for; `None`: what the client asks for.
+    pub path: Option<Box<str>>,
+    /// Fields that it sees beside `Authorization` and `Cookie`; `None`: all.
+    pub shown: Option<Vec<HeaderName>>,
+    /// Fields of its answer that the request goes on with, in place of the client's.
+    pub taken: Vec<HeaderName>,
 }

@@ -23,7 +23,10 @@ pub use app::{
 pub use balance::{Balance, Check, Checked, Ejection, Finding, HashKey, Question};
 pub use compression::{Coding, Compression};
 pub use endpoint::{Endpoint, Health, InFlight, State};
-pub use filter::{Filter, HeaderEdit, PathEdit, Redirect, Rewrite};
+pub use filter::{
+    Allowed, BasicAuth, Cors, Filter, ForwardAuth, HeaderEdit, Mirror, Origin, OriginError, Origins, Passwords, PathEdit, Redirect,
+    Rewrite, Unusable,
+};
 pub use listeners::{Front, Listeners, Parent};
 pub use matcher::{Matcher, PathMatcher, Request, Specificity, ValueMatcher, anchored};
 pub use session::{Place, Session, Terms};

@@ -211,20 +211,25 @@ fn hundred() -> u32 {
     100
 }
 
-/// Cross-origin requests (Gateway API `HTTPCORSFilter`).
+/// Cross-origin requests (Gateway API `HTTPCORSFilter`). A `*` stands alone in its list.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Cors {
-    /// Origins that may ask: `https://example.org`, `https://*.example.org`, `*`.
+    /// Origins that may ask: `https://example.org`, `https://*.example.org`, `*`. At least one.
+    #[schemars(length(max = 64), extend("items" = {"type": "string", "format": "cors-origin"}))]
     pub allow_origins: Vec<String>,
-    /// Whether cookies may be sent.
+    /// Whether cookies and passwords may be sent. Default false.
     pub allow_credentials: bool,
-    /// Methods that may be used.
+    /// Methods that may be used beside `GET`, `HEAD` and `POST`; `*`: all.
+    #[schemars(length(max = 64), extend("items" = {"type": "string", "pattern": "^([A-Z]+|\\*)$"}))]
     pub allow_methods: Vec<String>,
-    /// Request fields that may be sent.
+    /// Request fields that may be sent; `*`: all.
+    #[schemars(length(max = 64), extend("items" = {"type": "string", "format": "header-name"}))]
     pub allow_headers: Vec<String>,
-    /// Response fields that scripts may read.
+    /// Response fields that scripts may read; `*`: all.
+    #[schemars(length(max = 64), extend("items" = {"type": "string", "format": "header-name"}))]
     pub expose_headers: Vec<String>,
     /// Seconds that a preflight answer may be kept. Default 5.
+    #[schemars(range(min = 1, max = 2_147_483_647))]
     pub max_age: Option<u32>,
 }

@@ -91,6 +91,8 @@ pub enum Reason {
     PermissionDenied,
     /// The document root is not there, or is no directory.
     RootNotFound,
+    /// A file that a filter needs is not there, or is no regular file.
+    FileNotFound,
     /// A certificate is not there, or can't be used.
     CertificateNotFound,
     /// Seen, not looked at yet.

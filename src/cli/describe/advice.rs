@@ -25,6 +25,7 @@ pub(super) fn for_app(app: &AppResource, failure: &Condition, manifests: Option<
         Reason::SocketNotFound => Some(format!("start the application, or correct the path; what is there: {}", place.list(&parent))),
         Reason::NotASocket => Some(format!("correct the path; what is there: {}", place.list(&parent))),
         Reason::RootNotFound => Some(format!("correct the path, or make the directory; what is there: {}", place.list(&parent))),
+        Reason::FileNotFound => Some("correct the path, or make the file".to_owned()),
         Reason::ConnectionRefused => Some(format!("start the application; who listens: {}", place.run("ss -lntxp"))),
         Reason::PermissionDenied => Some(
             "run lxcproxy as root, with CAP_SYS_PTRACE to enter containers and CAP_DAC_OVERRIDE for their sockets and files; \

@@ -23,6 +23,6 @@ pub(super) fn edit(written: &v1::HeaderModifier, field: &str) -> Result<HeaderEd
     })
 }
 
-fn name(text: &str, field: &str) -> Result<HeaderName, Error> {
+pub(super) fn name(text: &str, field: &str) -> Result<HeaderName, Error> {
     HeaderName::from_bytes(text.as_bytes()).map_err(|_| error(field, format!("`{}` is not a header name", text.escape_debug())))
 }

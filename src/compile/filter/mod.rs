@@ -1,18 +1,34 @@
 //! `filters` -> changes to requests and responses.
 
+mod basic_auth;
 mod compression;
+mod cors;
+mod forward_auth;
 mod headers;
+mod mirror;
 mod redirect;
+
+use std::collections::HashMap;
 
 use super::{Error, error};
 use crate::api::v1::{self, FilterType};
+use crate::names::SectionName;
+use crate::resolve::ResolvedApp;
 use crate::route::Filter;
 
-pub(super) fn compile(written: &[v1::Filter], field: &str) -> Result<Vec<Filter>, Error> {
-    written.iter().map(|filter| compile_one(filter, field)).collect()
+/// What filters refer to.
+#[derive(Clone, Copy)]
+pub(super) struct Scope<'s> {
+    pub(super) resolved: &'s ResolvedApp,
+    /// Backends by name.
+    pub(super) names: &'s HashMap<&'s SectionName, usize>,
 }
 
-fn compile_one(written: &v1::Filter, field: &str) -> Result<Filter, Error> {
+pub(super) fn compile(written: &[v1::Filter], field: &str, scope: Scope<'_>) -> Result<Vec<Filter>, Error> {
+    written.iter().map(|filter| compile_one(filter, field, scope)).collect()
+}
+
+fn compile_one(written: &v1::Filter, field: &str, scope: Scope<'_>) -> Result<Filter, Error> {
     let absent = || error(field, format!("filter {:?} lacks its field", written.type_));
     match written.type_ {
         FilterType::RequestHeaderModifier => {
@@ -27,6 +43,12 @@ fn compile_one(written: &v1::Filter, field: &str) -> Result<Filter, Error> {
         FilterType::UrlRewrite => redirect::rewrite(written.url_rewrite.as_ref().ok_or_else(absent)?, field).map(Filter::Rewrite),
         FilterType::Compression => {
             compression::compression(written.compression.as_ref().ok_or_else(absent)?, field).map(Filter::Compression)
+        }
+        FilterType::RequestMirror => mirror::compile(written.request_mirror.as_ref().ok_or_else(absent)?, field, scope).map(Filter::Mirror),
+        FilterType::Cors => cors::compile(written.cors.as_ref().ok_or_else(absent)?, field).map(Filter::Cors),
+        FilterType::BasicAuth => basic_auth::compile(written.basic_auth.as_ref().ok_or_else(absent)?, field, scope).map(Filter::BasicAuth),
+        FilterType::ForwardAuth => {
+            forward_auth::compile(written.forward_auth.as_ref().ok_or_else(absent)?, field, scope).map(Filter::ForwardAuth)
         }
         _ => Err(error(field, format!("filter {:?} is not supported by this version", written.type_))),
     }

@@ -3,13 +3,13 @@
 //! In: the trees of one list of filters. Out: entries of a [`Report`]. Never: a field that would break the framing of a message.
 
 use super::backends::Backends;
-use super::{answers, chosen_by_type, unique};
+use super::{access, answers, chosen_by_type, unique};
 use crate::manifest::node::Cursor;
 use crate::manifest::report::Report;
 use crate::names::shown;
 
 /// Each type and its field.
-const FILTERS: [(&str, &str); 7] = [
+const FILTERS: [(&str, &str); 9] = [
     ("RequestHeaderModifier", "requestHeaderModifier"),
     ("ResponseHeaderModifier", "responseHeaderModifier"),
     ("RequestRedirect", "requestRedirect"),
@@ -17,10 +17,12 @@ const FILTERS: [(&str, &str); 7] = [
     ("RequestMirror", "requestMirror"),
     ("CORS", "cors"),
     ("Compression", "compression"),
+    ("BasicAuth", "basicAuth"),
+    ("ForwardAuth", "forwardAuth"),
 ];
 const PATH_MODIFIERS: [(&str, &str); 2] = [("ReplaceFullPath", "replaceFullPath"), ("ReplacePrefixMatch", "replacePrefixMatch")];
 /// Fields that say where a message ends or how the connection goes on: lxcproxy writes them itself (RFC 9110 section 7.6.1).
-const FRAMING: [&str; 8] =
+pub(super) const FRAMING: [&str; 8] =
     ["connection", "content-length", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"];
 
 /// Where a list of filters stands.
@@ -34,7 +36,9 @@ pub(super) struct Place {
 
 /// One list of filters.
 pub(super) fn check(filters: &[Cursor<'_>], place: Place, backends: &Backends<'_>, report: &mut Report<'_>) {
-    let typed = filters.iter().filter_map(|filter| Some((filter.text_of("type")?, filter.get("type")?)));
+    // A request may be copied to several backends (Gateway API).
+    let once = filters.iter().filter(|filter| filter.text_of("type") != Some("RequestMirror"));
+    let typed = once.filter_map(|filter| Some((filter.text_of("type")?, filter.get("type")?)));
     unique(typed.map(|(name, at)| (name.to_owned(), at)), "filter", report);
     let of_type =
         |wanted: &str| filters.iter().filter(|filter| filter.text_of("type") == Some(wanted)).find_map(|filter| filter.get("type"));
@@ -42,18 +46,14 @@ pub(super) fn check(filters: &[Cursor<'_>], place: Place, backends: &Backends<'_
         let hint = "the client is sent elsewhere, nothing is left to rewrite".to_owned();
         report.value(&rewrite, "`URLRewrite` and `RequestRedirect` exclude each other", Some(hint));
     }
+    access::check_order(filters, report);
     for filter in filters {
         check_one(filter, place, backends, report);
     }
 }
 
 fn check_one(filter: &Cursor<'_>, place: Place, backends: &Backends<'_>, report: &mut Report<'_>) {
-    if let Some(reference) = filter.get("requestMirror").and_then(|mirror| mirror.get("backendRef")) {
-        backends.find(&reference, report);
-    }
-    if let Some(type_) = filter.get("type").filter(|type_| matches!(type_.text(), Some("RequestMirror" | "CORS"))) {
-        report.unsupported(&type_, Some("leave the filter out".to_owned()));
-    }
+    access::check(filter, place.in_rule, backends, report);
     chosen_by_type(filter, &FILTERS, report);
     for (field, request) in [("requestHeaderModifier", true), ("responseHeaderModifier", false)] {
         if let Some(modifier) = filter.get(field) {
@@ -106,7 +106,7 @@ fn check_headers(modifier: &Cursor<'_>, request: bool, report: &mut Report<'_>) 
 }
 
 /// At least one of `fields` is there, and is no empty list.
-fn changes_something(at: &Cursor<'_>, fields: &[&str], message: &str, report: &mut Report<'_>) {
+pub(super) fn changes_something(at: &Cursor<'_>, fields: &[&str], message: &str, report: &mut Report<'_>) {
     let is_empty = |field: &Cursor<'_>| field.node.to_value().as_array().is_some_and(Vec::is_empty);
     if at.is_map() && !fields.iter().filter_map(|field| at.get(field)).any(|field| !is_empty(&field)) {
         let list = fields.iter().map(|field| format!("`{field}`")).collect::<Vec<_>>().join(", ");

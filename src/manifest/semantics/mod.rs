@@ -3,6 +3,7 @@
 //! In: a document's tree, however broken. Out: entries of a [`Report`]. Never: a check of form, which is the schema's; a cascade: what is
 //! missing or of the wrong type has been reported, and is passed over here.
 
+mod access;
 mod answers;
 mod app;
 mod backends;

@@ -3,20 +3,25 @@
 //! In: filters, a request on its way; then its answer. Out: the same, changed; or an answer in its stead. Never: a filter that sees
 //! another request.
 
+mod basic_auth;
 mod compression;
+mod cors;
+mod forward_auth;
 mod headers;
+mod mirror;
 mod redirect;
 
 use std::sync::Arc;
 
-use http::Response;
+use http::{HeaderValue, Response};
 
 use super::Proxy;
 use super::forward::{self, Forward};
 use super::rescue::Cause;
 use super::values::Values;
 use crate::backend::ResponseBody;
-use crate::route::{CompiledApp, Filter, HeaderEdit, Rewrite};
+use crate::route::{CompiledApp, Cors, Filter, HeaderEdit, Rewrite, Timeouts};
+pub(super) use mirror::Mirrors;
 
 /// Where filters run.
 #[derive(Clone, Copy)]
@@ -25,6 +30,8 @@ pub(super) struct Chain<'c> {
     pub(super) app: &'c Arc<CompiledApp>,
     /// Length of the prefix that matched.
     pub(super) prefix: Option<usize>,
+    /// Those of the rule.
+    pub(super) timeouts: Timeouts,
 }
 
 /// What a filter has still to do once the answer is there.
@@ -33,6 +40,8 @@ pub(super) enum Rest<'f> {
     Headers(&'f HeaderEdit),
     /// Compress it.
     Compress(compression::Accepted<'f>),
+    /// Say who may read it: this origin, or none.
+    Cors(&'f Cors, Option<HeaderValue>),
 }
 
 impl Chain<'_> {
@@ -54,6 +63,21 @@ impl Chain<'_> {
                 Filter::Compression(compression) => rest.extend(compression::Accepted::by(compression, forward).map(Rest::Compress)),
                 Filter::Redirect(to) => {
                     return forward::redirect(to.status, &redirect::location(to, self.prefix, forward)).map(Some);
+                }
+                Filter::Mirror(mirror) if self.proxy.dice.hits(mirror.numerator, mirror.denominator) => forward.mirror_to(mirror.backend),
+                Filter::Mirror(_) => {}
+                Filter::Cors(cors) => {
+                    if let Some(answer) = cors::preflight(cors, forward) {
+                        return Ok(Some(answer));
+                    }
+                    rest.push(Rest::Cors(cors, cors::allowed_origin(cors, forward.headers())));
+                }
+                // Boxed: every request would carry their futures along.
+                Filter::BasicAuth(auth) => Box::pin(basic_auth::check(self.proxy, auth, forward)).await?,
+                Filter::ForwardAuth(auth) => {
+                    if let Some(answer) = Box::pin(forward_auth::ask(self, auth, forward)).await? {
+                        return Ok(Some(answer));
+                    }
                 }
             }
         }
@@ -77,6 +101,7 @@ pub(super) fn answer(rest: Vec<Rest<'_>>, answer: &mut Response<ResponseBody>, v
         match filter {
             Rest::Headers(edit) => headers::apply(edit, answer.headers_mut(), values),
             Rest::Compress(accepted) => accepted.apply(answer),
+            Rest::Cors(cors, origin) => cors::tell(cors, origin, answer.headers_mut()),
         }
     }
 }

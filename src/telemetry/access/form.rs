@@ -13,7 +13,7 @@ use crate::proxy::Access;
 
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-/// The "combined" format of nginx and Apache, then fields of ours as `name=value`. `$remote_user` is always `-`: nobody logs in here.
+/// The "combined" format of nginx and Apache, then fields of ours as `name=value`. `$remote_user` is always `-`: names are not logged.
 /// Times are UTC.
 pub(super) fn combined(access: &Access, line: &mut Vec<u8>) {
     let mut text = String::new();

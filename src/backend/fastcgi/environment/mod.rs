@@ -40,6 +40,8 @@ pub struct Request<'a> {
     pub client: SocketAddr,
     /// The address that the client connected to: `SERVER_ADDR`, `SERVER_PORT`.
     pub server: SocketAddr,
+    /// `REMOTE_USER`: who has told the right password; then `AUTH_TYPE` is `Basic`.
+    pub user: Option<&'a str>,
     /// Names the request in answers and logs.
     pub request_id: &'a str,
 }
@@ -163,8 +165,11 @@ impl Variables<'_> {
         let (client, server) = (request.client, request.server);
         self.show("REMOTE_ADDR", client.ip().to_canonical());
         self.show("REMOTE_PORT", client.port());
-        // As nginx: nobody was authenticated here.
-        self.set("REMOTE_USER", &[]);
+        // As nginx: empty if nobody was authenticated here.
+        self.set("REMOTE_USER", &[request.user.unwrap_or("").as_bytes()]);
+        if request.user.is_some() {
+            self.set("AUTH_TYPE", &[b"Basic"]);
+        }
         self.show("SERVER_ADDR", server.ip().to_canonical());
         self.show("SERVER_PORT", server.port());
         if request.host.is_empty() {

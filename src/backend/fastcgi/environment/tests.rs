@@ -25,6 +25,7 @@ fn request<'a>(headers: &'a HeaderMap, path: &'a str) -> Request<'a> {
         host: "home.example.org",
         client: "192.0.2.1:4711".parse().unwrap(),
         server: "[::1]:8080".parse().unwrap(),
+        user: None,
         request_id: "r1",
     }
 }

@@ -70,6 +70,7 @@ impl Peer {
             host: "localhost",
             client: "127.0.0.1:1".parse().unwrap(),
             server: "127.0.0.1:80".parse().unwrap(),
+            user: None,
             request_id: "r1",
         };
         self.pool.exchange(Call { app: &self.app, backend: 0, endpoint: 0, settings, request, body, timeouts }).await
