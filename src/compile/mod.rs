@@ -117,7 +117,7 @@ fn compile_backend(backend: &v1::Backend, addresses: &[Option<Address>], before:
     let (protocol, keep) = match (&backend.http, &backend.fastcgi) {
         (Some(http), _) => {
             let host = (http.host != "Preserve").then(|| header_value(&http.host, &field)).transpose()?;
-            (Protocol::Http(HttpSettings { host }), KEPT_HTTP_CONNECTIONS)
+            (Protocol::Http(HttpSettings { protocol: http.protocol, host }), KEPT_HTTP_CONNECTIONS)
         }
         (None, Some(fastcgi)) => {
             let params = fastcgi.params.iter().map(|param| Ok((param.name.as_str().into(), template(&param.value, &field)?)));

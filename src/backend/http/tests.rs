@@ -16,6 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
 
 use super::{Call, Carried, Pool, tunnel};
+use crate::api::v1::HttpProtocol;
 use crate::backend::{Error, Phase, RequestBody, ResponseBody};
 use crate::dial::Address;
 use crate::route::Timeouts;
@@ -65,7 +66,7 @@ async fn answering(mut stream: TcpStream, answer: &'static str) {
 
 fn call(address: &Address) -> Call<'_> {
     let timeouts = Timeouts { request: None, connect: Some(5 * SECOND), idle: Some(5 * SECOND) };
-    Call { address, timeouts, keep: 32 }
+    Call { address, timeouts, keep: 32, protocol: HttpProtocol::Http1 }
 }
 
 fn get() -> Request<RequestBody> {

@@ -49,9 +49,6 @@ pub(super) fn check(backend: &Cursor<'_>, report: &mut Report<'_>) {
         check_address(protocol, report);
     }
     if let Some(http) = backend.get("http") {
-        if let Some(version) = http.get("protocol").filter(|version| version.text() == Some("H2C")) {
-            report.unsupported(&version, Some("`HTTP1` is".to_owned()));
-        }
         if let Some(tls) = http.get("tls") {
             report.unsupported(&tls, Some("reach the backend without TLS".to_owned()));
         }
