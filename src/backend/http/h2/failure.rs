@@ -1,6 +1,7 @@
 //! What hyper's error means when HTTP/2 is spoken. The request's body put its own aside.
 
 use std::error::Error as _;
+use std::io;
 
 use h2::Reason;
 
@@ -15,7 +16,11 @@ pub(in crate::backend::http) fn translate(error: hyper::Error, progress: &Progre
     if error.is_canceled() || error.is_closed() {
         return Error::Closed(None);
     }
-    match error.source().and_then(|source| source.downcast_ref::<h2::Error>()) {
+    let Some(cause) = error.source() else { return Error::Http(error) };
+    if let Some(cause) = cause.downcast_ref::<io::Error>() {
+        return Error::Closed(Some(cause.kind().into()));
+    }
+    match cause.downcast_ref::<h2::Error>() {
         Some(cause) if is_refusal(cause) => Error::Refused,
         Some(cause) if cause.is_io() => Error::Closed(cause.get_io().map(|error| error.kind().into())),
         _ => Error::Http(error),

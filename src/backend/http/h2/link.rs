@@ -12,9 +12,10 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::client::conn::http2::{Builder, SendRequest};
+use hyper::client::conn::http2::{Builder, Connection, SendRequest};
 use hyper::rt::Executor;
 use hyper_util::rt::TokioIo;
+use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
@@ -50,6 +51,8 @@ pub(super) struct Link {
     idle_since: Cell<Instant>,
     /// Where idle connections are counted.
     idle: Gauge,
+    /// Sees to it that `limit` is looked at again.
+    look: Rc<Notify>,
     dispatch: AbortHandle,
     connection: Tasks,
 }
@@ -99,17 +102,8 @@ impl Link {
             .reset_stream_duration(REMEMBERED.0)
             .max_concurrent_reset_streams(REMEMBERED.1);
         let (sender, connection) = builder.handshake(TokioIo::new(Wire(stream))).await.map_err(Error::Http)?;
-        let known = limit.clone();
-        let dispatch = tokio::task::spawn_local(async move {
-            let mut connection = pin!(connection);
-            let run = poll_fn(|cx| {
-                let poll = connection.as_mut().poll(cx);
-                known.set(connection.current_max_send_streams().clamp(1, STREAMS));
-                poll
-            });
-            // Each request learns by itself how the connection ended.
-            let _ = run.await;
-        });
+        let look = Rc::new(Notify::new());
+        let dispatch = tokio::task::spawn_local(dispatch(connection, limit.clone(), look.clone()));
         Ok(Rc::new(Self {
             sender,
             streams: Cell::new(0),
@@ -118,6 +112,7 @@ impl Link {
             retired: Cell::new(false),
             idle_since: Cell::new(Instant::now()),
             idle,
+            look,
             dispatch: dispatch.abort_handle(),
             connection: tasks,
         }))
@@ -178,7 +173,10 @@ impl Stream {
         });
         match answer.await {
             Some(Ok(response)) => {
-                self.link.old.set(true);
+                if !self.link.old.replace(true) {
+                    // The backend's settings came before its first answer.
+                    self.link.look.notify_one();
+                }
                 self.silence.broken();
                 Ok(response)
             }
@@ -214,6 +212,21 @@ impl Stream {
         self.retire();
         failure
     }
+}
+
+/// Hands requests to the connection until it ends, and keeps what is known of its limit up to date.
+async fn dispatch(connection: Connection<TokioIo<Wire>, Upload, Tasks>, limit: Rc<Cell<usize>>, look: Rc<Notify>) {
+    let mut connection = pin!(connection);
+    let mut look = pin!(look.notified());
+    poll_fn(|cx| {
+        // Once is enough: later it is looked at with each request.
+        let _ = look.as_mut().poll(cx);
+        // Each request learns by itself how the connection has ended.
+        let ended = connection.as_mut().poll(cx).map(drop);
+        limit.set(connection.current_max_send_streams().clamp(1, STREAMS));
+        ended
+    })
+    .await;
 }
 
 impl Drop for Stream {

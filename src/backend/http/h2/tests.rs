@@ -110,13 +110,28 @@ fn requests_at_once_share_one_connection_which_is_kept() {
 #[test]
 fn a_backend_that_allows_few_requests_at_once_gets_more_connections() {
     local(async {
-        let (address, seen) = backend(4, ok).await;
+        let asked = Rc::new(Cell::new(0));
+        let counted = asked.clone();
+        let (address, seen) = backend(4, move |number, incoming| {
+            let counted = counted.clone();
+            async move {
+                counted.set(counted.get() + 1);
+                while incoming.0.uri().path() == "/all" && counted.get() < 41 {
+                    tokio::task::yield_now().await;
+                }
+                ok(number, incoming).await;
+            }
+        })
+        .await;
         let pool = Pool::default();
         // The backend's word comes with its first answer.
         assert_eq!(text(pool.send(call(&address), get("/")).await.unwrap()).await, "hello");
-        let all = (0..40).map(|_| async { text(pool.send(call(&address), get("/")).await.unwrap()).await });
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        let all = (0..40).map(|_| async { text(pool.send(call(&address), get("/all")).await.unwrap()).await });
         assert!(join_all(all).await.iter().all(|answer| answer == "hello"));
-        assert!((10..=11).contains(&seen.connections.get()), "{}", seen.connections.get());
+        assert_eq!((seen.connections.get(), asked.get()), (10, 41));
     });
 }
 
@@ -342,7 +357,8 @@ fn a_backend_that_speaks_another_protocol_or_hangs_up_is_an_error() {
         .await;
         assert!(matches!(Pool::default().send(call(&http1), get("/")).await, Err(Error::Http(_) | Error::Closed(_))));
         let (hangs_up, seen) = listening(|_, stream, _| async move { drop(stream) }).await;
-        assert!(matches!(Pool::default().send(call(&hangs_up), get("/")).await, Err(Error::Closed(_))));
+        let error = Pool::default().send(call(&hangs_up), get("/")).await.unwrap_err();
+        assert!(matches!(error, Error::Closed(_)), "{error:?}");
         assert!(seen.connections.get() <= super::ATTEMPTS);
         let gone = Address::Tcp("127.0.0.1:1".into());
         assert!(matches!(Pool::default().send(call(&gone), get("/")).await, Err(Error::Connect(_))));
