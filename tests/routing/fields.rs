@@ -23,13 +23,17 @@ const MODIFIERS: [(&str, &str); 7] = [
     ("/order", "set: [{name: X-A, value: set}], add: [{name: X-A, value: added}, {name: X-B, value: added}], remove: [X-B]"),
 ];
 
-fn rules(kind: &str, field: &str) -> String {
-    let rule = |(path, edit): &(&str, &str)| {
-        format!(
-            "- {{matches: [{{path: {{value: {path}}}}}], filters: [{{type: {kind}, {field}: {{{edit}}}}}], backendRefs: [{{name: one}}]}}\n"
-        )
-    };
-    format!("rules:\n{}", MODIFIERS.iter().map(rule).collect::<String>())
+/// Holds the modifiers of one kind to a table: first on the rules, then on their backend references.
+fn hold_both(kind: &str, field: &str, table: &str) {
+    for on_reference in [false, true] {
+        let rule = |(path, edit): &(&str, &str)| {
+            let (filters, nothing) = (format!("filters: [{{type: {kind}, {field}: {{{edit}}}}}]"), "filters: []".to_owned());
+            let (rule, reference) = if on_reference { (nothing, filters) } else { (filters, nothing) };
+            format!("- {{matches: [{{path: {{value: {path}}}}}], {rule}, backendRefs: [{{name: one, {reference}}}]}}\n")
+        };
+        let spec = format!("rules:\n{}", MODIFIERS.iter().map(rule).collect::<String>());
+        hold(Echoes::new().daemon(&[("app", &spec)]).address(), table);
+    }
 }
 
 #[test]
@@ -49,7 +53,7 @@ fn fields_of_requests_are_set_added_and_removed() {
         POST /set => one; x-header-set: set-overwrites-values
         HEAD /add => one; x-header-add: add-appends-values
         ";
-    hold(Echoes::new().daemon(&[("app", &rules("RequestHeaderModifier", "requestHeaderModifier"))]).address(), table);
+    hold_both("RequestHeaderModifier", "requestHeaderModifier", table);
 }
 
 #[test]
@@ -66,7 +70,7 @@ fn fields_of_answers_are_set_added_and_removed() {
         GET /order; X-Answer: X-A=own|X-B=own => one; <x-a: set, added; <-x-b
         HEAD /set => one; <x-header-set: set-overwrites-values
         ";
-    hold(Echoes::new().daemon(&[("app", &rules("ResponseHeaderModifier", "responseHeaderModifier"))]).address(), table);
+    hold_both("ResponseHeaderModifier", "responseHeaderModifier", table);
 }
 
 #[test]

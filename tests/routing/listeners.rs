@@ -1,5 +1,6 @@
 //! Listeners with hostnames and ports, and the Apps that attach to them.
 
+use std::fmt::Write as _;
 use std::net::{SocketAddr, TcpListener};
 
 use super::echo::Echoes;
@@ -17,7 +18,7 @@ fn gateway(listeners: &[(&str, SocketAddr, &str)]) -> String {
     let mut text = "apiVersion: lxcproxy.dev/v1\nkind: Gateway\nmetadata: {name: web}\nspec:\n  listeners:\n".to_owned();
     for (name, address, host) in listeners {
         let host = if host.is_empty() { String::new() } else { format!(", hostname: \"{host}\"") };
-        text += &format!("  - {{name: {name}, address: 127.0.0.1, port: {}, protocol: HTTP{host}}}\n", address.port());
+        writeln!(text, "  - {{name: {name}, address: 127.0.0.1, port: {}, protocol: HTTP{host}}}", address.port()).unwrap();
     }
     text
 }
@@ -178,6 +179,36 @@ fn parents_name_a_port_a_listener_or_both() {
         "
         GET /; @foo.test            => three
         GET /; @bar.test            => 404
+        ",
+    );
+}
+
+#[test]
+fn an_app_may_attach_to_several_gateways() {
+    let [first, second] = free_ports();
+    let gateways = gateway(&[("http", first, "")]) + "---\n" + &gateway(&[("http", second, "")]).replace("name: web}", "name: inner}");
+    let apps = [
+        ("shared", app("{name: web}, {name: inner}", "", "/shared", "one")),
+        ("of-web", app("{name: web}", "", "/", "two")),
+        ("of-inner", app("{name: inner}", "", "/", "three")),
+        ("of-both", app("", "", "/both", "three").replace("parentRefs: []\n", "")),
+    ];
+    let echoes = Echoes::new();
+    let _daemon = daemon(&echoes, &gateways, &apps);
+    hold(
+        first,
+        "
+        GET /shared     => one
+        GET /both       => three
+        GET /           => two
+        ",
+    );
+    hold(
+        second,
+        "
+        GET /shared     => one
+        GET /both       => three
+        GET /           => three
         ",
     );
 }

@@ -96,19 +96,44 @@ impl Answer {
     }
 }
 
+#[test]
+fn rows_that_do_not_hold_are_named_all_at_once() {
+    let daemon = super::echo::Echoes::new().daemon(&[("app", "rules: [{matches: [{path: {value: /a}}], backendRefs: [{name: one}]}]")]);
+    let good = ["GET /a => one; /a; @host.test; -x", "GET / => 404"];
+    let bad = [
+        "GET /a => two",
+        "GET /a => 404",
+        "GET / => one",
+        "GET / => 302 http://host.test/",
+        "GET /a => one; /b",
+        "GET /a => one; @other.test",
+        "GET /a; X: 1 => one; x: 2",
+        "GET /a; X: 1 => one; -x",
+        "GET /a => one; <x-other: 1",
+        "GET /a => one; <-x-seen",
+        "GET /a => one; nonsense",
+        "GET /a -> one",
+    ];
+    let table = [&good[..], &bad[..]].concat().join("\n");
+    let message = std::panic::catch_unwind(|| hold(daemon.address(), &table)).unwrap_err();
+    let message = message.downcast_ref::<String>().unwrap();
+    assert!(message.contains("12 of 14 rows do not hold"), "{message}");
+    assert!(bad.iter().all(|row| message.contains(row)) && !good.iter().any(|row| message.contains(row)), "{message}");
+}
+
 /// Every part of a row's expectation that does not hold.
 fn check(address: SocketAddr, row: &str) -> Result<(), String> {
     let (request, expectation) = row.split_once(" => ").ok_or("a row is `REQUEST => EXPECTATION`")?;
     let answer = ask(address, request.trim())?;
     let mut parts = expectation.split("; ").map(str::trim);
     let outcome = parts.next().unwrap_or_default();
-    let mut problems = vec![compare(outcome, actual(&answer, outcome))];
+    let mut problems = vec![compare(outcome, &actual(&answer, outcome))];
     for part in parts {
         let sign = |sign: char| part.strip_prefix(sign);
         problems.push(if part.starts_with('/') {
-            compare(part, answer.seen["target"].as_str().unwrap_or("no request").to_owned())
+            compare(part, answer.seen["target"].as_str().unwrap_or("no request"))
         } else if let Some(host) = sign('@') {
-            compare(host, answer.seen_field("host").unwrap_or_default())
+            compare(host, &answer.seen_field("host").unwrap_or_default())
         } else if let Some(field) = part.strip_prefix('<') {
             compare_field(field, |name| answer.field(name))?
         } else {
@@ -129,7 +154,7 @@ fn actual(answer: &Answer, outcome: &str) -> String {
     }
 }
 
-fn compare(wanted: &str, got: String) -> Option<String> {
+fn compare(wanted: &str, got: &str) -> Option<String> {
     (wanted != got).then(|| format!("wanted {wanted}, got {got}"))
 }
 
@@ -140,5 +165,5 @@ fn compare_field(part: &str, value: impl Fn(&str) -> Option<String>) -> Result<O
     }
     let (name, wanted) = part.split_once(": ").ok_or_else(|| format!("`{part}` is no part of an expectation"))?;
     let got = value(name).unwrap_or_else(|| "none".to_owned());
-    Ok(compare(wanted, got).map(|problem| format!("{name}: {problem}")))
+    Ok(compare(wanted, &got).map(|problem| format!("{name}: {problem}")))
 }

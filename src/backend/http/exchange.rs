@@ -54,7 +54,8 @@ impl Pool {
     /// [`Error::Protocol`] for what the backend does; what the request's body said if that broke off.
     pub async fn send(&self, call: Call<'_>, mut request: Request<RequestBody>) -> Result<Response<ResponseBody>, Error> {
         if call.protocol == HttpProtocol::H2c {
-            return self.send_h2(call, request).await;
+            // Boxed, so that requests over HTTP/1.1 do not carry its size around.
+            return Box::pin(self.send_h2(call, request)).await;
         }
         frame(&mut request);
         let fingerprint = fingerprint(call.address);

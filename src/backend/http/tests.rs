@@ -16,7 +16,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
 
 use super::{Call, Carried, Pool, tunnel};
-use crate::api::v1::HttpProtocol;
 use crate::backend::{Error, Phase, RequestBody, ResponseBody};
 use crate::dial::Address;
 use crate::route::Timeouts;
@@ -66,7 +65,7 @@ async fn answering(mut stream: TcpStream, answer: &'static str) {
 
 fn call(address: &Address) -> Call<'_> {
     let timeouts = Timeouts { request: None, connect: Some(5 * SECOND), idle: Some(5 * SECOND) };
-    Call { address, timeouts, keep: 32, protocol: HttpProtocol::Http1 }
+    Call { address, timeouts, keep: 32, protocol: crate::api::v1::HttpProtocol::Http1 }
 }
 
 fn get() -> Request<RequestBody> {

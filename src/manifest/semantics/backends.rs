@@ -48,10 +48,8 @@ pub(super) fn check(backend: &Cursor<'_>, report: &mut Report<'_>) {
     for protocol in protocols.iter().filter(|protocol| protocol.is_map()) {
         check_address(protocol, report);
     }
-    if let Some(http) = backend.get("http") {
-        if let Some(tls) = http.get("tls") {
-            report.unsupported(&tls, Some("reach the backend without TLS".to_owned()));
-        }
+    if let Some(tls) = backend.get("http").and_then(|http| http.get("tls")) {
+        report.unsupported(&tls, Some("reach the backend without TLS".to_owned()));
     }
 }
 
