@@ -226,7 +226,7 @@ fn a_silent_backend_times_out_and_its_connection_is_not_used_again() {
                 "/half" => {
                     let mut body = answer.send_response(Response::new(()), false).unwrap();
                     body.send_data("half".into(), false).unwrap();
-                    std::future::pending().await;
+                    std::future::pending::<()>().await;
                 }
                 _ => ok(number, (request, answer)).await,
             }
