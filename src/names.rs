@@ -144,13 +144,22 @@ impl HostPattern {
         }
     }
 
+    /// The hosts that both mean: one of the two, the more specific; none: there is no such host.
+    #[must_use]
+    pub fn intersection<'a>(&'a self, other: &'a Self) -> Option<&'a Self> {
+        let (narrow, wide) = if self.specificity() >= other.specificity() { (self, other) } else { (other, self) };
+        let within = match (narrow, wide) {
+            (Self::Exact(host), wide) => wide.matches(host),
+            (Self::Wildcard(one), Self::Wildcard(two)) => one == two || is_below(one, two),
+            (Self::Wildcard(_), Self::Exact(_)) => false,
+        };
+        within.then_some(narrow)
+    }
+
     /// Whether there is a host that both mean.
     #[must_use]
     pub fn overlaps(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Exact(host), pattern) | (pattern, Self::Exact(host)) => pattern.matches(host),
-            (Self::Wildcard(one), Self::Wildcard(two)) => one == two || is_below(one, two) || is_below(two, one),
-        }
+        self.intersection(other).is_some()
     }
 }
 
@@ -283,6 +292,15 @@ mod tests {
         }
         for (one, two) in [("a.b", "b"), ("*.b", "b"), ("*.b", "ab"), ("*.b", "*.ab"), ("*.b", "x.ab")] {
             assert!(!pattern(one).overlaps(&pattern(two)) && !pattern(two).overlaps(&pattern(one)), "{one} {two}");
+        }
+    }
+
+    #[test]
+    fn what_two_patterns_have_in_common_is_the_narrower_one() {
+        let pattern = |text: &str| text.parse::<HostPattern>().unwrap();
+        for (one, two, common) in [("*.b", "a.b", "a.b"), ("*.b", "*.a.b", "*.a.b"), ("a.b", "a.b", "a.b"), ("*.b", "*.b", "*.b")] {
+            assert_eq!(pattern(one).intersection(&pattern(two)), Some(&pattern(common)), "{one} {two}");
+            assert_eq!(pattern(two).intersection(&pattern(one)), Some(&pattern(common)), "{two} {one}");
         }
     }
 

@@ -24,6 +24,7 @@ mod metrics;
 mod process;
 mod reference;
 mod replacements;
+mod routing;
 mod samples;
 mod source;
 mod state;

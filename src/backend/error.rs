@@ -24,6 +24,9 @@ pub enum Error {
     /// The backend can't be reached.
     #[error("the backend can't be reached")]
     Connect(#[source] dial::Error),
+    /// The backend says that it has not worked on the request, and would not when it was sent again.
+    #[error("the backend refused the request")]
+    Refused,
     /// The backend broke the protocol.
     #[error("the backend broke the protocol: {0}")]
     Protocol(&'static str),

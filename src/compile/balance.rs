@@ -45,15 +45,16 @@ pub(super) fn ejection(written: Option<&v1::HealthCheck>, endpoints: usize) -> O
     (endpoints > 1 && passive.consecutive_errors > 0).then_some(Ejection { errors: passive.consecutive_errors, base })
 }
 
-/// How endpoints of an App are asked whether they are well.
-pub(super) fn check(written: Option<&v1::HealthCheck>, app: &AppName, field: &str) -> Result<Option<Check>, Error> {
-    let Some(active) = written.and_then(|health| health.active.as_ref()) else { return Ok(None) };
+/// How endpoints of a backend are asked whether they are well.
+pub(super) fn check(backend: &v1::Backend, app: &AppName, field: &str) -> Result<Option<Check>, Error> {
+    let Some(active) = backend.health_check.as_ref().and_then(|health| health.active.as_ref()) else { return Ok(None) };
     let question = active.path.as_deref().map(|path| {
         let path = if path.is_empty() { "/" } else { path };
         let host = active.hostname.as_deref().unwrap_or(app.as_str());
         Ok(Question {
             path: PathAndQuery::try_from(path).map_err(|_| error(field, "`healthCheck.active.path` is not a path"))?,
             host: HeaderValue::from_str(host).map_err(|_| error(field, "`healthCheck.active.hostname` is not a host"))?,
+            protocol: backend.http.as_ref().map(|http| http.protocol).unwrap_or_default(),
             expected: active.expected_statuses.as_slice().into(),
         })
     });

@@ -136,7 +136,7 @@ fn compile_backend(
     let (protocol, keep) = match (&backend.http, &backend.fastcgi) {
         (Some(http), _) => {
             let host = (http.host != "Preserve").then(|| header_value(&http.host, &field)).transpose()?;
-            (Protocol::Http(HttpSettings { host }), KEPT_HTTP_CONNECTIONS)
+            (Protocol::Http(HttpSettings { protocol: http.protocol, host }), KEPT_HTTP_CONNECTIONS)
         }
         (None, Some(fastcgi)) => {
             let params = fastcgi.params.iter().map(|param| Ok((param.name.as_str().into(), template(&param.value, &field)?)));
@@ -159,7 +159,7 @@ fn compile_backend(
         internal_files: backend.internal_files.iter().map(|files| answers::internal_files(files, &field)).collect::<Result<_, _>>()?,
         balance: balance::balance(backend.load_balancer.as_ref(), &written, &field)?,
         ejection: balance::ejection(backend.health_check.as_ref(), written.len()),
-        check: balance::check(backend.health_check.as_ref(), identity.name, &field)?,
+        check: balance::check(backend, identity.name, &field)?,
     })
 }
 

@@ -61,7 +61,7 @@ impl Proxy {
         match &backend.protocol {
             Protocol::Http(settings) => {
                 let (request, client) = forward.into_http(settings, body)?;
-                let call = http_backend::Call { address, timeouts: rule.timeouts, keep: backend.keep };
+                let call = http_backend::Call { address, timeouts: rule.timeouts, keep: backend.keep, protocol: settings.protocol };
                 let answer = self.http.send(call, request).await.map_err(Cause::Backend)?;
                 record.heard();
                 hop::upgraded(answer, client, app, rule.timeouts.idle, record)

@@ -179,7 +179,7 @@ fn is_its_fault(error: &Error) -> bool {
         Error::Connect(dial::Error::Io(_, error)) => {
             !matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM))
         }
-        Error::Connect(_) | Error::Protocol(_) | Error::Closed(_) | Error::Http(_) => true,
+        Error::Connect(_) | Error::Protocol(_) | Error::Closed(_) | Error::Http(_) | Error::Refused => true,
         Error::Timeout(phase) => matches!(phase, Phase::Connect | Phase::Backend),
         Error::Unavailable | Error::BodyTooLarge(_) | Error::Downstream(_) | Error::File(_) | Error::Local(_) => false,
     }

@@ -17,6 +17,7 @@ use super::peer::Peer;
 use super::record::Record;
 use super::rescue::Cause;
 use super::values::Values;
+use crate::api::v1::HttpProtocol;
 use crate::backend::{RequestBody, ResponseBody, fastcgi, files};
 use crate::route::{Files, HttpSettings, PathEdit, Place, Rule};
 
@@ -136,15 +137,14 @@ impl<'a> Forward<'a> {
         &self.values
     }
 
-    /// What is asked for, with another path (`None`: the path in hand), and the client's query.
-    pub(super) fn path_and_query(&self, path: Option<&str>) -> String {
-        let path = path.unwrap_or(&self.values.path);
-        self.values.query.as_deref().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"))
+    /// The path in hand and the client's query.
+    fn path_and_query(&self) -> String {
+        with_query(&self.values.path, self.values.query.as_deref())
     }
 
     /// What the client asks for, as it was matched: path and query.
     pub(super) fn wanted(&self) -> String {
-        self.path_and_query(Some(&self.matched))
+        with_query(&self.matched, self.values.query.as_deref())
     }
 
     /// Somebody has told the right password.
@@ -169,9 +169,14 @@ impl<'a> Forward<'a> {
         self.host = Some(host);
     }
 
-    /// The path in hand, edited. `prefix`: length of the prefix that matched.
+    /// The path that was matched, edited, whatever became of it before. `prefix`: length of the prefix that matched.
     pub(super) fn edited(&self, edit: &PathEdit, prefix: Option<usize>) -> String {
-        edited(&self.values.path, edit, prefix)
+        edited(&self.matched, edit, prefix)
+    }
+
+    /// The client's own URL, from the path on: as it was matched, or with another path.
+    pub(super) fn redirected(&self, path: Option<&str>) -> String {
+        with_query(path.unwrap_or(&self.matched), self.values.query.as_deref())
     }
 
     /// Replaces the path in hand.
@@ -195,7 +200,8 @@ impl<'a> Forward<'a> {
         let (headers, peer) = (&mut self.parts.headers, self.values.peer);
         address(headers, peer, self.host.or_else(|| settings.host.clone()));
         let in_flight = peer.in_flight.clone();
-        let tunnel = self.upgrade.map(|(protocol, client)| {
+        // HTTP/2 has no upgrades: the backend gets the request as it is without.
+        let tunnel = self.upgrade.filter(|_| settings.protocol == HttpProtocol::Http1).map(|(protocol, client)| {
             hop::ask_upgrade(headers, protocol);
             Tunnel { client, in_flight }
         });
@@ -216,7 +222,7 @@ impl<'a> Forward<'a> {
 
     /// What an HTTP backend is asked for.
     fn target(&self) -> Result<Uri, Cause> {
-        PathAndQuery::try_from(self.path_and_query(None)).map(Uri::from).map_err(|_| Cause::Head("the target is invalid"))
+        PathAndQuery::try_from(self.path_and_query()).map(Uri::from).map_err(|_| Cause::Head("the target is invalid"))
     }
 
     /// The request for a FastCGI backend. `id`: the request's name.
@@ -285,6 +291,10 @@ fn is_claim(name: &str) -> bool {
 fn starts(name: &str, wanted: &str) -> bool {
     let same = |(byte, wanted): (u8, u8)| byte == wanted || (byte == b'_' && wanted == b'-');
     name.len() >= wanted.len() && name.bytes().zip(wanted.bytes()).all(same)
+}
+
+fn with_query(path: &str, query: Option<&str>) -> String {
+    query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"))
 }
 
 /// A new path (Gateway API `HTTPPathModifier`): `/` and the rest are joined by exactly one slash.

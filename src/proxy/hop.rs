@@ -15,16 +15,27 @@ use crate::route::CompiledApp;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 const PROXY_AUTHENTICATE: HeaderName = HeaderName::from_static("proxy-authenticate");
 const PROXY_AUTHORIZATION: HeaderName = HeaderName::from_static("proxy-authorization");
 
-const FIELDS: [HeaderName; 9] =
-    [CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
+const FIELDS: [HeaderName; 10] = [
+    CONNECTION,
+    HTTP2_SETTINGS,
+    KEEP_ALIVE,
+    PROXY_CONNECTION,
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
 
 /// Removes the fields of this connection, and those that `Connection` names.
 pub(super) fn clean(headers: &mut HeaderMap) {
     if headers.contains_key(CONNECTION) {
-        let named: Vec<HeaderName> = tokens(headers).filter_map(|token| token.parse().ok()).collect();
+        let named: Vec<HeaderName> = tokens(headers, CONNECTION).filter_map(|token| token.parse().ok()).collect();
         for name in named {
             headers.remove(name);
         }
@@ -34,11 +45,14 @@ pub(super) fn clean(headers: &mut HeaderMap) {
     }
 }
 
-/// Whether the client asks for another protocol (RFC 9110 section 7.8).
+/// Whether the client asks for another protocol (RFC 9110 section 7.8). `h2c` is none: that upgrade is obsolete (RFC 9113 section 3.1), and
+/// would be a tunnel for requests that nobody looks at.
 pub(super) fn wants_upgrade<B>(request: &Request<B>) -> bool {
+    let headers = request.headers();
     request.version() == Version::HTTP_11
-        && request.headers().contains_key(UPGRADE)
-        && tokens(request.headers()).any(|token| token.eq_ignore_ascii_case("upgrade"))
+        && headers.contains_key(UPGRADE)
+        && tokens(headers, CONNECTION).any(|token| token.eq_ignore_ascii_case("upgrade"))
+        && !tokens(headers, UPGRADE).any(|token| token.eq_ignore_ascii_case("h2c"))
 }
 
 /// Asks the backend for the same protocol.
@@ -102,13 +116,24 @@ pub(super) struct Tunnel {
     pub(super) in_flight: Option<std::rc::Rc<dyn std::fmt::Debug>>,
 }
 
-fn tokens(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).map(str::trim)
+fn tokens(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+    headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).map(str::trim)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_upgrade_to_h2c_is_none() {
+        let wants = |connection: &str, upgrade: &str| {
+            wants_upgrade(&Request::builder().header(CONNECTION, connection).header(UPGRADE, upgrade).body(()).unwrap())
+        };
+        assert!(wants("keep-alive, Upgrade", "websocket"));
+        for (connection, upgrade) in [("upgrade", "h2c"), ("upgrade", "H2C"), ("upgrade", "websocket, h2c"), ("keep-alive", "websocket")] {
+            assert!(!wants(connection, upgrade), "{connection}: {upgrade}");
+        }
+    }
 
     #[test]
     fn fields_that_connection_names_go_with_it() {

@@ -242,7 +242,7 @@ pub(super) fn fault(error: &Error) -> Option<Fault> {
         Error::Timeout(Phase::Connect) => Some(Fault::ConnectTimeout),
         Error::Timeout(Phase::Backend) => Some(Fault::IdleTimeout),
         Error::Timeout(Phase::Request) => Some(Fault::RequestTimeout),
-        Error::Closed(_) => Some(Fault::Closed),
+        Error::Closed(_) | Error::Refused => Some(Fault::Closed),
         Error::Protocol(_) | Error::Http(_) => Some(Fault::Protocol),
         Error::Timeout(Phase::Client) | Error::BodyTooLarge(_) | Error::Downstream(_) | Error::File(_) | Error::Local(_) => None,
     }

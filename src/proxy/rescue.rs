@@ -91,7 +91,7 @@ fn status(app: Option<&CompiledApp>, cause: &Cause) -> StatusCode {
         Cause::NotAuthenticated(_) => StatusCode::UNAUTHORIZED,
         Cause::NoPasswords | Cause::PasswordsBusy => StatusCode::SERVICE_UNAVAILABLE,
         Cause::Backend(error) => match error {
-            Error::Unavailable | Error::Connect(_) | Error::Local(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Error::Unavailable | Error::Connect(_) | Error::Refused | Error::Local(_) => StatusCode::SERVICE_UNAVAILABLE,
             // It did not break off: it was killed with its container, and will be back with it.
             Error::Protocol(_) | Error::Closed(_) | Error::Http(_) if is_ending(app) => StatusCode::SERVICE_UNAVAILABLE,
             Error::Protocol(_) | Error::Closed(_) | Error::Http(_) => StatusCode::BAD_GATEWAY,

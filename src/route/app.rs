@@ -131,7 +131,7 @@ pub struct InternalFiles {
 /// What is spoken with a backend.
 #[derive(Debug)]
 pub enum Protocol {
-    /// HTTP/1.1
+    /// HTTP
     Http(HttpSettings),
     /// FastCGI
     Fastcgi(FastcgiSettings),
@@ -140,6 +140,8 @@ pub enum Protocol {
 /// How an HTTP backend is spoken to.
 #[derive(Debug)]
 pub struct HttpSettings {
+    /// HTTP/1.1, or HTTP/2 by prior knowledge.
+    pub protocol: crate::api::v1::HttpProtocol,
     /// The `Host` that it sees; `None`: the client's.
     pub host: Option<HeaderValue>,
 }

@@ -8,6 +8,8 @@ use std::time::Duration;
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue};
 
+use crate::api::v1::HttpProtocol;
+
 /// How one of several endpoints is chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Balance {
@@ -66,6 +68,8 @@ pub struct Question {
     pub path: PathAndQuery,
     /// The `Host` of it.
     pub host: HeaderValue,
+    /// What is spoken.
+    pub protocol: HttpProtocol,
     /// Answers that are good; empty: 200 to 399.
     pub expected: Box<[u16]>,
 }

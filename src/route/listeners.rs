@@ -144,7 +144,7 @@ impl Listeners {
 
 impl Listener {
     fn new<'a>(front: Front, apps: impl Iterator<Item = &'a Arc<CompiledApp>>) -> Self {
-        let mut table = Table::default();
+        let mut table = Table::of(front.hostname.clone());
         for app in apps.filter(|app| front.leads_to(&app.parents, &app.hostnames)) {
             table.insert(app.clone());
         }
@@ -255,6 +255,24 @@ mod tests {
         assert_eq!(find(&listeners, 80, "b.example.org").unwrap(), "wild");
         assert_eq!(find(&listeners, 80, "a.example.org"), Err(Miss::Host), "its listener leads nowhere");
         assert_eq!(find(&listeners, 81, "test"), Err(Miss::Listener));
+    }
+
+    #[test]
+    fn of_an_apps_hostnames_a_listener_has_those_that_are_its_own() {
+        let mut listeners = Listeners::default();
+        listeners.set([front("web", "own", 80, Some("very.specific.org"))]);
+        listeners.insert(&app("exact", 1, &["very.specific.org", "other.test"], &["/one"]));
+        listeners.insert(&app("wild", 2, &["*.specific.org", "very.specific.org"], &["/two"]));
+        listeners.insert(&app("any", 3, &[], &["/three", "/one"]));
+        let ask = |listeners: &Listeners, path: &str| {
+            let request = Request { host: "very.specific.org", path, query: None, method: &Method::GET, headers: &HeaderMap::new() };
+            listeners.find(([127, 0, 0, 1], 80).into(), &request).map(|found| found.app.name.to_string())
+        };
+        assert_eq!(["/one", "/two", "/three"].map(|path| ask(&listeners, path).unwrap()), ["exact", "wild", "any"]);
+        assert_eq!(ask(&listeners, "/four"), Err(Miss::Rule));
+        assert_eq!(listeners.conflicts(&"any".parse().unwrap()), [(1, "exact".parse().unwrap())]);
+        listeners.remove(&"wild".parse().unwrap());
+        assert_eq!(ask(&listeners, "/two"), Err(Miss::Rule));
     }
 
     #[test]

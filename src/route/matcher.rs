@@ -103,12 +103,12 @@ impl Matcher {
 
 /// Several fields of one name count as one, joined by commas (RFC 9110 section 5.3).
 fn header_accepts(headers: &HeaderMap, name: &HeaderName, wanted: &ValueMatcher) -> bool {
-    let mut values = headers.get_all(name).iter().map(|value| value.to_str());
-    let (first, second) = (values.next(), values.next());
-    match (first, second) {
+    let values = || headers.get_all(name).iter().map(|value| std::str::from_utf8(value.as_bytes()));
+    let mut two = values();
+    match (two.next(), two.next()) {
         (Some(Ok(only)), None) => wanted.accepts(only),
         (Some(_), Some(_)) => {
-            let all: Result<Vec<_>, _> = headers.get_all(name).iter().map(|value| value.to_str()).collect();
+            let all: Result<Vec<_>, _> = values().collect();
             all.is_ok_and(|all| wanted.accepts(&all.join(",")))
         }
         _ => false,

@@ -13,6 +13,8 @@ use crate::names::{AppName, HostPattern};
 /// Every route of every App. Clones share what they have in common.
 #[derive(Debug, Clone, Default)]
 pub struct Table {
+    /// Hosts that it is for; none: any.
+    own: Option<HostPattern>,
     exact: imbl::HashMap<Arc<str>, Arc<Host>>,
     wildcard: imbl::HashMap<Arc<str>, Arc<Host>>,
     any: Arc<Host>,
@@ -85,6 +87,12 @@ impl Match {
 }
 
 impl Table {
+    /// A table for some hosts (`None`: any): of an App's hostnames it has those that are among them (Gateway API `HTTPRoute.hostnames`).
+    #[must_use]
+    pub fn of(own: Option<HostPattern>) -> Self {
+        Self { own, ..Self::default() }
+    }
+
     /// The rule for a request.
     ///
     /// # Errors
@@ -130,8 +138,8 @@ impl Table {
     /// Adds an App, or replaces the one of its name. Costs what the App's own hosts cost.
     pub fn insert(&mut self, app: Arc<CompiledApp>) {
         let name = app.name.clone();
-        let hosts = Self::hosts_of(&app);
-        let before = self.apps.insert(name.clone(), app).map(|old| Self::hosts_of(&old)).unwrap_or_default();
+        let hosts = self.hosts_of(&app);
+        let before = self.apps.insert(name.clone(), app).map(|old| self.hosts_of(&old)).unwrap_or_default();
         for host in hosts.iter().chain(before.iter().filter(|host| !hosts.contains(host))) {
             self.rebuild(host.as_ref(), &name);
         }
@@ -140,7 +148,7 @@ impl Table {
     /// Takes an App away.
     pub fn remove(&mut self, name: &AppName) {
         if let Some(old) = self.apps.remove(name) {
-            for host in Self::hosts_of(&old) {
+            for host in self.hosts_of(&old) {
                 self.rebuild(host.as_ref(), name);
             }
         }
@@ -150,7 +158,7 @@ impl Table {
     #[must_use]
     pub fn conflicts(&self, name: &AppName) -> Vec<(usize, AppName)> {
         let Some(app) = self.apps.get(name) else { return Vec::new() };
-        let hosts = Self::hosts_of(app);
+        let hosts = self.hosts_of(app);
         let hosts = hosts.iter().filter_map(|host| self.slot(host.as_ref()));
         hosts
             .flat_map(|host| &host.conflicts)
@@ -163,13 +171,21 @@ impl Table {
     #[must_use]
     pub fn losers(&self, name: &AppName) -> BTreeSet<AppName> {
         let Some(app) = self.apps.get(name) else { return BTreeSet::new() };
-        let hosts = Self::hosts_of(app);
+        let hosts = self.hosts_of(app);
         let conflicts = hosts.iter().filter_map(|host| self.slot(host.as_ref())).flat_map(|host| &host.conflicts);
         conflicts.filter(|(.., winner)| winner == name).map(|(loser, ..)| loser.clone()).collect()
     }
 
-    fn hosts_of(app: &CompiledApp) -> Vec<Option<HostPattern>> {
-        if app.hostnames.is_empty() { vec![None] } else { app.hostnames.iter().cloned().map(Some).collect() }
+    /// What the App's hostnames and the table's have in common, each once.
+    fn hosts_of(&self, app: &CompiledApp) -> Vec<Option<HostPattern>> {
+        match &self.own {
+            own if app.hostnames.is_empty() => vec![own.clone()],
+            None => app.hostnames.iter().cloned().map(Some).collect(),
+            Some(own) => {
+                let common: BTreeSet<_> = app.hostnames.iter().filter_map(|host| own.intersection(host)).collect();
+                common.into_iter().cloned().map(Some).collect()
+            }
+        }
     }
 
     fn slot(&self, host: Option<&HostPattern>) -> Option<&Host> {
@@ -185,7 +201,7 @@ impl Table {
         let mut apps = self.slot(host).map(|host| host.apps.clone()).unwrap_or_default();
         apps.remove(changed);
         if let Some(app) = self.apps.get(changed)
-            && Self::hosts_of(app).iter().any(|own| own.as_ref() == host)
+            && self.hosts_of(app).iter().any(|own| own.as_ref() == host)
         {
             apps.insert(changed.clone(), app.clone());
         }

@@ -107,7 +107,7 @@ fn backends() -> CompiledApp {
         ejection: Some(ejection),
         check: Some(check.clone()),
     };
-    let web = backend("web", Protocol::Http(HttpSettings { host: None }), 4);
+    let web = backend("web", Protocol::Http(HttpSettings { host: None, protocol: crate::api::v1::HttpProtocol::Http1 }), 4);
     let php = backend("php", Protocol::Fastcgi(FastcgiSettings { root: None, index: None, params: Vec::new() }), 1);
     let health = |endpoint: usize| &web.endpoints[endpoint].health;
     std::mem::forget(health(0).begin());

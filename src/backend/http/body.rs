@@ -11,14 +11,25 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::link::{Link, translate};
+use super::h2::{self, Stream};
+use super::link::{Link, poll_silent, translate};
 use super::pool::Pool;
+use super::silence::Silence;
+use super::upload::Progress;
 use crate::backend::{Error, Phase};
 
 /// The body of an HTTP backend's answer. Read to its end it gives the connection back; dropped before, it closes it.
 pub struct UpstreamBody {
     inner: Option<Incoming>,
-    link: Option<(Box<Link>, Pool)>,
+    lease: Option<Lease>,
+}
+
+/// What it comes over.
+enum Lease {
+    /// A connection of its own, and where that is kept.
+    Own(Box<Link>, Pool),
+    /// A place on one that speaks HTTP/2.
+    Shared(Box<Stream>),
 }
 
 impl UpstreamBody {
@@ -27,19 +38,47 @@ impl UpstreamBody {
             pool.keep(link);
             return Self::none();
         }
-        Self { inner: Some(inner), link: Some((link, pool.clone())) }
+        Self { inner: Some(inner), lease: Some(Lease::Own(link, pool.clone())) }
+    }
+
+    /// One that comes over a connection that others use as well.
+    pub(super) fn shared(inner: Incoming, stream: Stream) -> Self {
+        if inner.is_end_stream() { Self::none() } else { Self { inner: Some(inner), lease: Some(Lease::Shared(Box::new(stream))) } }
     }
 
     /// A body without bytes.
     pub(super) fn none() -> Self {
-        Self { inner: None, link: None }
+        Self { inner: None, lease: None }
     }
 
     fn finish(&mut self) {
         self.inner = None;
-        if let Some((link, pool)) = self.link.take() {
+        if let Some(Lease::Own(link, pool)) = self.lease.take() {
             pool.keep(link);
         }
+    }
+}
+
+impl Lease {
+    fn watched(&mut self) -> (&mut Silence, &Progress) {
+        match self {
+            Self::Own(link, _) => (&mut link.silence, &link.progress),
+            Self::Shared(stream) => (&mut stream.silence, &stream.progress),
+        }
+    }
+
+    fn failed(&self, error: hyper::Error) -> Error {
+        match self {
+            Self::Own(link, _) => translate(error, &link.progress),
+            Self::Shared(stream) => h2::translate(error, &stream.progress),
+        }
+    }
+
+    fn timed_out(&self) -> Error {
+        if let Self::Shared(stream) = self {
+            stream.retire();
+        }
+        Error::Timeout(Phase::Backend)
     }
 }
 
@@ -49,10 +88,11 @@ impl Body for UpstreamBody {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let this = self.get_mut();
-        let (Some(inner), Some((link, _))) = (&mut this.inner, &mut this.link) else { return Poll::Ready(None) };
+        let (Some(inner), Some(lease)) = (&mut this.inner, &mut this.lease) else { return Poll::Ready(None) };
+        let (silence, progress) = lease.watched();
         let error = match Pin::new(&mut *inner).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) if frame.is_data() => {
-                link.silence.broken();
+                silence.broken();
                 if inner.is_end_stream() {
                     this.finish();
                 }
@@ -63,9 +103,9 @@ impl Body for UpstreamBody {
                 this.finish();
                 return Poll::Ready(None);
             }
-            Poll::Ready(Some(Err(error))) => translate(error, &link.progress),
-            Poll::Pending if link.poll_silent(cx).is_pending() => return Poll::Pending,
-            Poll::Pending => Error::Timeout(Phase::Backend),
+            Poll::Ready(Some(Err(error))) => lease.failed(error),
+            Poll::Pending if poll_silent(silence, progress, cx).is_pending() => return Poll::Pending,
+            Poll::Pending => lease.timed_out(),
         };
         *this = Self::none();
         Poll::Ready(Some(Err(error)))

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 use tokio::time::Instant;
@@ -15,6 +15,7 @@ use super::body::UpstreamBody;
 use super::key::{Key, fingerprint};
 use super::link::{Failure, Link};
 use super::pool::Pool;
+use crate::api::v1::HttpProtocol;
 use crate::backend::{Error, Phase, RequestBody, ResponseBody};
 use crate::dial::{self, Address};
 use crate::route::Timeouts;
@@ -32,6 +33,8 @@ pub struct Call<'a> {
     pub timeouts: Timeouts,
     /// Idle connections kept for this address, per thread; 0: none.
     pub keep: usize,
+    /// What is spoken.
+    pub protocol: HttpProtocol,
 }
 
 /// What an answer may be depends on what was asked.
@@ -50,6 +53,10 @@ impl Pool {
     /// [`Error::Connect`] and `Timeout(Connect)` before a connection stands; `Timeout(Backend)`, [`Error::Closed`], [`Error::Http`],
     /// [`Error::Protocol`] for what the backend does; what the request's body said if that broke off.
     pub async fn send(&self, call: Call<'_>, mut request: Request<RequestBody>) -> Result<Response<ResponseBody>, Error> {
+        if call.protocol == HttpProtocol::H2c {
+            // Boxed, so that requests over HTTP/1.1 do not carry its size around.
+            return Box::pin(self.send_h2(call, request)).await;
+        }
         frame(&mut request);
         let fingerprint = fingerprint(call.address);
         let asked =
@@ -94,14 +101,7 @@ impl Pool {
         if parts.headers.remove(TRANSFER_ENCODING).is_some() {
             parts.headers.remove(CONTENT_LENGTH);
         }
-        // hyper has seen to it that they agree.
-        let lengths = || parts.headers.get_all(CONTENT_LENGTH).iter();
-        if lengths().count() > 1 || lengths().any(|length| length.as_bytes().contains(&b',')) {
-            match body.size_hint().exact() {
-                Some(length) if length > 0 && !asked.head => parts.headers.insert(CONTENT_LENGTH, length.into()),
-                _ => parts.headers.remove(CONTENT_LENGTH),
-            };
-        }
+        one_length(&mut parts.headers, &body, asked.head);
         let body = UpstreamBody::new(body, link, self);
         Ok(Response::from_parts(parts, ResponseBody::Http(body)))
     }
@@ -111,8 +111,19 @@ fn has_body(request: &Request<RequestBody>) -> bool {
     request.body().length() != Some(0)
 }
 
+/// A length that an answer has several times it has once. hyper has seen to it that they agree.
+pub(super) fn one_length(headers: &mut HeaderMap, body: &Incoming, asks_head: bool) {
+    let lengths = || headers.get_all(CONTENT_LENGTH).iter();
+    if lengths().count() > 1 || lengths().any(|length| length.as_bytes().contains(&b',')) {
+        match body.size_hint().exact() {
+            Some(length) if length > 0 && !asks_head => headers.insert(CONTENT_LENGTH, length.into()),
+            _ => headers.remove(CONTENT_LENGTH),
+        };
+    }
+}
+
 /// Our framing in place of what the client said.
-fn frame(request: &mut Request<RequestBody>) {
+pub(super) fn frame(request: &mut Request<RequestBody>) {
     *request.version_mut() = Version::HTTP_11;
     let length = request.body().length();
     // RFC 9110 section 8.6: a method that has a use for content says so even if there is none.

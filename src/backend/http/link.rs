@@ -26,7 +26,7 @@ use crate::backend::{Error, Phase, RequestBody};
 use crate::dial::Stream;
 
 /// What hyper may hold of an answer's head, and of either body, per connection.
-const BUFFER: usize = 128 * 1024;
+pub(super) const BUFFER: usize = 128 * 1024;
 
 /// A connection. Dropping it closes it, whatever its task is doing.
 #[derive(Debug)]
@@ -106,11 +106,6 @@ impl Link {
         }
     }
 
-    /// Ready once neither side of the backend has moved for too long.
-    pub(super) fn poll_silent(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        poll_silent(&mut self.silence, &self.progress, cx)
-    }
-
     /// Whether another request may be sent on it. Not while a request's body is still on its way, and not after HTTP/1.0, which hyper
     /// would go on speaking and which has no bodies of unknown length.
     pub(super) fn is_ready(&self) -> bool {
@@ -151,13 +146,14 @@ pub(super) fn translate(error: hyper::Error, progress: &Progress) -> Error {
     }
 }
 
-fn into_request_body(upload: Upload) -> RequestBody {
+pub(super) fn into_request_body(upload: Upload) -> RequestBody {
     // `Upload` has a drop of its own, so its body is swapped out, not moved.
     let mut upload = upload;
     std::mem::replace(&mut upload.body, RequestBody::empty())
 }
 
-fn poll_silent(silence: &mut Silence, progress: &Progress, cx: &mut Context<'_>) -> Poll<()> {
+/// Ready once neither side of a backend has moved for too long.
+pub(super) fn poll_silent(silence: &mut Silence, progress: &Progress, cx: &mut Context<'_>) -> Poll<()> {
     loop {
         ready!(silence.poll_over(cx));
         if progress.awaits_client.get() {

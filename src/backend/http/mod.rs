@@ -1,4 +1,4 @@
-//! HTTP/1.1 towards a backend, over kept connections of this thread.
+//! HTTP/1.1 or HTTP/2 towards a backend, over kept connections of this thread.
 //!
 //! In: a request in origin form with its end-to-end fields, and an address. Out: a response that streams; a 101 carries its upgrade.
 //! Never: a change to end-to-end fields, a status for an error, a second attempt at what may have been
@@ -6,6 +6,7 @@
 
 mod body;
 mod exchange;
+mod h2;
 mod key;
 mod link;
 mod pool;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::h2::Connections;
 use super::link::Link;
 use crate::dial::Address;
 use crate::metrics::Gauge;
@@ -20,6 +21,7 @@ const IDLE: Duration = Duration::from_secs(60);
 const SWEEP: Duration = Duration::from_secs(15);
 /// Idle connections of a thread, over all backends.
 const KEPT: usize = 1024;
+
 /// The connections of one thread. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Pool(Rc<Kept>);
@@ -29,6 +31,8 @@ struct Kept {
     /// By fingerprint; the last given back is the first taken.
     #[expect(clippy::vec_box, reason = "a link wanders between here and the bodies: as a pointer")]
     idle: RefCell<HashMap<u64, Vec<Box<Link>>>>,
+    /// Those that speak HTTP/2.
+    shared: Connections,
     total: Gauge,
     sweeping: Cell<bool>,
 }
@@ -70,8 +74,23 @@ impl Pool {
             links.push(link);
         }
         kept.total.rise();
-        if !kept.sweeping.replace(true) {
-            tokio::task::spawn_local(sweep(Rc::downgrade(kept)));
+        self.watch();
+    }
+
+    /// The connections that speak HTTP/2.
+    pub(super) fn shared(&self) -> &Connections {
+        &self.0.shared
+    }
+
+    /// Where idle connections are counted.
+    pub(super) fn idle(&self) -> Gauge {
+        self.0.total.clone()
+    }
+
+    /// Sees to it that connections are looked through now and then.
+    pub(super) fn watch(&self) {
+        if !self.0.sweeping.replace(true) {
+            tokio::task::spawn_local(sweep(Rc::downgrade(&self.0)));
         }
     }
 }
@@ -84,7 +103,8 @@ impl Kept {
             links.retain(|link| link.is_ready() && link.key.is_alive() && link.idle_since.elapsed() < IDLE);
             !links.is_empty()
         });
-        self.total.set(idle.values().map(Vec::len).sum());
+        self.shared.clear(IDLE);
+        self.total.set(idle.values().map(Vec::len).sum::<usize>() + self.shared.resting());
     }
 }
 
@@ -94,7 +114,7 @@ async fn sweep(kept: Weak<Kept>) {
         tokio::time::sleep(SWEEP).await;
         let Some(kept) = kept.upgrade() else { return };
         kept.clear();
-        if kept.idle.borrow().is_empty() {
+        if kept.idle.borrow().is_empty() && kept.shared.is_empty() {
             kept.sweeping.set(false);
             return;
         }
@@ -114,6 +134,7 @@ mod tests {
 
     use super::super::Call;
     use super::*;
+    use crate::api::v1::HttpProtocol;
     use crate::backend::RequestBody;
     use crate::container::rootfs::Rootfs;
     use crate::route::Timeouts;
@@ -139,7 +160,7 @@ mod tests {
     }
 
     async fn ask(pool: &Pool, address: &Address, keep: usize) {
-        let call = Call { address, timeouts: Timeouts { request: None, connect: None, idle: None }, keep };
+        let call = Call { address, timeouts: Timeouts { request: None, connect: None, idle: None }, keep, protocol: HttpProtocol::Http1 };
         let request = Request::get("/").header("host", "a").body(RequestBody::empty()).unwrap();
         assert_eq!(pool.send(call, request).await.unwrap().into_body().collect().await.unwrap().to_bytes(), "hi");
     }

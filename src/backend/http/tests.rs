@@ -65,7 +65,7 @@ async fn answering(mut stream: TcpStream, answer: &'static str) {
 
 fn call(address: &Address) -> Call<'_> {
     let timeouts = Timeouts { request: None, connect: Some(5 * SECOND), idle: Some(5 * SECOND) };
-    Call { address, timeouts, keep: 32 }
+    Call { address, timeouts, keep: 32, protocol: crate::api::v1::HttpProtocol::Http1 }
 }
 
 fn get() -> Request<RequestBody> {

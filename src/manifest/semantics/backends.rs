@@ -51,13 +51,8 @@ pub(super) fn check(backend: &Cursor<'_>, report: &mut Report<'_>) {
     }
     answers::check_internal_files(&backend.items_of("internalFiles"), report);
     balance::check(backend, report);
-    if let Some(http) = backend.get("http") {
-        if let Some(version) = http.get("protocol").filter(|version| version.text() == Some("H2C")) {
-            report.unsupported(&version, Some("`HTTP1` is".to_owned()));
-        }
-        if let Some(tls) = http.get("tls") {
-            report.unsupported(&tls, Some("reach the backend without TLS".to_owned()));
-        }
+    if let Some(tls) = backend.get("http").and_then(|http| http.get("tls")) {
+        report.unsupported(&tls, Some("reach the backend without TLS".to_owned()));
     }
 }
 

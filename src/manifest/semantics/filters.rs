@@ -61,12 +61,8 @@ fn check_one(filter: &Cursor<'_>, place: Place, backends: &Backends<'_>, report:
         }
     }
     if let Some(redirect) = filter.get("requestRedirect") {
-        if let Some(type_) = filter.get("type").filter(|_| !place.in_rule) {
-            let hint = "move it to the rule".to_owned();
-            report.value(&type_, "a request that goes to a backend is not redirected", Some(hint));
-        }
-        let fields = ["scheme", "hostname", "path", "port"];
-        changes_something(&redirect, &fields, "the redirect leads back to where it came from", report);
+        let fields = ["scheme", "hostname", "path", "port", "statusCode"];
+        changes_something(&redirect, &fields, "the redirect says nothing", report);
         check_path_modifier(&redirect, place, report);
     }
     if let Some(compression) = filter.get("compression") {

@@ -2,6 +2,7 @@
 //!
 //! In: a match's tree. Out: entries of a [`Report`]. Never: a path that the normaliser would change, and so never finds.
 
+use super::{texts, unique};
 use crate::manifest::formats;
 use crate::manifest::node::Cursor;
 use crate::manifest::report::Report;
@@ -16,7 +17,11 @@ pub(super) fn check(route_match: &Cursor<'_>, report: &mut Report<'_>) {
     if let Some(path) = route_match.get("path") {
         check_path(&path, report);
     }
-    for header in route_match.items_of("headers") {
+    let (headers, parameters) = (route_match.items_of("headers"), route_match.items_of("queryParams"));
+    // The Gateway API would have the first of several count, and the others ignored in silence.
+    unique(texts(&headers, "name").into_iter().map(|(name, at)| (name.to_ascii_lowercase(), at)), "header", report);
+    unique(texts(&parameters, "name"), "query parameter", report);
+    for header in headers {
         check_value(&header, report);
         if let Some(name) = header.get("name") {
             complain("header-name", &name, report);
@@ -25,7 +30,7 @@ pub(super) fn check(route_match: &Cursor<'_>, report: &mut Report<'_>) {
             complain("header-value", &value, report);
         }
     }
-    for parameter in route_match.items_of("queryParams") {
+    for parameter in parameters {
         check_value(&parameter, report);
     }
 }

@@ -20,7 +20,7 @@ fn app(endpoints: usize, balance: Balance) -> CompiledApp {
     let backend = Backend {
         name: "web".parse().unwrap(),
         endpoints: (0..endpoints).map(endpoint).collect(),
-        protocol: Protocol::Http(HttpSettings { host: None }),
+        protocol: Protocol::Http(HttpSettings { host: None, protocol: crate::api::v1::HttpProtocol::Http1 }),
         keep: 0,
         internal_files: Vec::new(),
         balance,

@@ -52,7 +52,7 @@ async fn exchange(chain: &Chain<'_>, auth: &ForwardAuth, forward: &Forward<'_>) 
     let address = backend.endpoints[endpoint].address.as_ref().ok_or(Error::Unavailable)?;
     let Protocol::Http(settings) = &backend.protocol else { return Err(Error::Protocol("it does not speak HTTP")) };
     let request = question(auth, settings, forward).ok_or(Error::Protocol("it can't be asked for this path"))?;
-    let call = http_backend::Call { address, timeouts: chain.timeouts, keep: backend.keep };
+    let call = http_backend::Call { address, timeouts: chain.timeouts, keep: backend.keep, protocol: settings.protocol };
     let mut answer = chain.proxy.http.send(call, request).await?;
     hop::clean(answer.headers_mut());
     let (mut head, body) = answer.into_parts();

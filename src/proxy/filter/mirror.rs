@@ -11,6 +11,7 @@ use std::time::Duration;
 use http::Request;
 use http_body_util::BodyExt;
 
+use crate::api::v1::HttpProtocol;
 use crate::backend::http::{Call, Pool};
 use crate::backend::{Fate, RequestBody, ResponseBody};
 use crate::dial::Address;
@@ -42,6 +43,7 @@ struct Copy {
     address: Address,
     timeouts: Timeouts,
     keep: usize,
+    protocol: HttpProtocol,
     request: Request<RequestBody>,
     fate: Fate,
     counts: Option<Rc<BackendCounts>>,
@@ -94,13 +96,13 @@ impl Proxy {
         let (body, fate) = body.copied();
         let timeouts = Timeouts { request: None, connect: rule.timeouts.connect.or(Some(IDLE)), idle: rule.timeouts.idle.or(Some(IDLE)) };
         let request = head.map(|()| body);
-        Ok(Some(Copy { address, timeouts, keep: backend.keep, request, fate, counts, _counted: counted }))
+        Ok(Some(Copy { address, timeouts, keep: backend.keep, protocol: settings.protocol, request, fate, counts, _counted: counted }))
     }
 }
 
 impl Copy {
     async fn send(self, pool: Pool) {
-        let call = Call { address: &self.address, timeouts: self.timeouts, keep: self.keep };
+        let call = Call { address: &self.address, timeouts: self.timeouts, keep: self.keep, protocol: self.protocol };
         let exchange = async {
             match pool.send(call, self.request).await {
                 Ok(answer) => {

@@ -1,0 +1,60 @@
+//! The head of a request for HTTP/1.1 -> that for HTTP/2.
+
+use http::header::{HOST, TRANSFER_ENCODING};
+use http::uri::{Authority, Scheme};
+use http::{Request, Uri, Version};
+
+use crate::backend::http::exchange::frame;
+use crate::backend::{Error, RequestBody};
+
+/// `Host` becomes `:authority` (RFC 9113 section 8.3.1); the body's length is said as HTTP/2 says it.
+pub(super) fn convert(mut request: Request<RequestBody>) -> Result<Request<RequestBody>, Error> {
+    frame(&mut request);
+    request.headers_mut().remove(TRANSFER_ENCODING);
+    let host = request.headers_mut().remove(HOST);
+    // A request of HTTP/1.0 may have none, and then has no `:authority`. h2 allows that in what is marked as HTTP/1.1 only.
+    if let Some(authority) = host.and_then(|host| Authority::try_from(host.as_bytes()).ok()) {
+        let mut target = std::mem::take(request.uri_mut()).into_parts();
+        target.scheme = Some(Scheme::HTTP);
+        target.authority = Some(authority);
+        *request.uri_mut() = Uri::from_parts(target).map_err(|_| Error::Protocol("the target can't be said in HTTP/2"))?;
+        *request.version_mut() = Version::HTTP_2;
+    }
+    Ok(request)
+}
+
+/// A copy of a request that has no body: that may be sent again if the backend has not worked on it.
+pub(super) fn copy(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
+    if request.body().length() != Some(0) {
+        return None;
+    }
+    let mut copy = Request::new(RequestBody::empty());
+    copy.method_mut().clone_from(request.method());
+    copy.uri_mut().clone_from(request.uri());
+    copy.headers_mut().clone_from(request.headers());
+    *copy.version_mut() = request.version();
+    Some(copy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn convert_with(host: &str) -> Request<RequestBody> {
+        convert(Request::get("/a//b?q").header("host", host).header("x", "1").body(RequestBody::empty()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_host_becomes_the_authority() {
+        let request = convert_with("a.test:8080");
+        assert_eq!((request.uri().to_string().as_str(), request.version()), ("http://a.test:8080/a//b?q", Version::HTTP_2));
+        assert!(!request.headers().contains_key("host") && request.headers().contains_key("x"));
+    }
+
+    #[test]
+    fn without_a_host_there_is_no_authority() {
+        let request = convert_with("");
+        assert_eq!((request.uri().to_string().as_str(), request.version()), ("/a//b?q", Version::HTTP_11));
+        assert!(!request.headers().contains_key("host"));
+    }
+}
