@@ -142,6 +142,10 @@ impl<'a> Forward<'a> {
         headers.insert(X_FORWARDED_FOR, peer.client_ip.clone());
         headers.insert(X_REAL_IP, peer.client_ip.clone());
         headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(peer.scheme));
+        if let Some(authority) = self.target.authority() {
+            // RFC 9112 section 3.2.2: an absolute target speaks for a field that is not there.
+            headers.entry(HOST).or_insert(HeaderValue::from_str(authority.as_str()).unwrap_or(HeaderValue::from_static("")));
+        }
         if let Some(asked) = headers.get(HOST).cloned() {
             headers.insert(X_FORWARDED_HOST, asked);
         }

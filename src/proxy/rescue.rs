@@ -35,9 +35,9 @@ pub(super) enum Cause {
     /// The path is not acceptable.
     #[error(transparent)]
     Path(PathError),
-    /// The method is none that a reverse proxy serves.
-    #[error("the method is not implemented")]
-    NotImplemented,
+    /// The server did not let it through, for this reason; it has the status that goes with it.
+    #[error("{1}")]
+    Refused(StatusCode, String),
     /// No App, or no rule of it, is for this request.
     #[error("no route ({0:?})")]
     NoRoute(Miss),
@@ -62,7 +62,8 @@ impl Failure {
 pub(super) fn answer(failure: &Failure, id: RequestId) -> Response<ResponseBody> {
     let status = status(failure);
     let app = failure.app.as_ref().map(|app| app.name.as_str());
-    if status.is_server_error() {
+    // Whoever can connect can be refused, as often as he likes.
+    if status.is_server_error() && !matches!(failure.cause, Cause::Refused(..)) {
         let source = failure.cause.source().map(|source| format!(": {}", chain(source))).unwrap_or_default();
         tracing::warn!(app, request = %id, status = status.as_u16(), "{}{source}", failure.cause);
     } else {
@@ -87,7 +88,7 @@ pub(super) fn answer(failure: &Failure, id: RequestId) -> Response<ResponseBody>
 fn status(failure: &Failure) -> StatusCode {
     match &failure.cause {
         Cause::Head(_) | Cause::Path(_) => StatusCode::BAD_REQUEST,
-        Cause::NotImplemented => StatusCode::NOT_IMPLEMENTED,
+        Cause::Refused(status, _) => *status,
         Cause::NoRoute(Miss::Listener | Miss::Host | Miss::Rule) | Cause::NoFile => StatusCode::NOT_FOUND,
         Cause::NoBackend => StatusCode::INTERNAL_SERVER_ERROR,
         Cause::Backend(error) => match error {

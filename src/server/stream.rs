@@ -1,7 +1,6 @@
-//! A client's stream: the bytes as they are, noted in the connection's pulse, and an end that does not cut off the answer.
+//! A client's stream: the bytes that the guard lets pass, noted in the connection's pulse, and an end that does not cut off the answer.
 //!
-//! In: an accepted socket. Out: what hyper reads and writes. Never: a byte changed. A guard that refuses what hyper would let pass stands
-//! here, in `poll_read`.
+//! In: an accepted socket. Out: what hyper reads and writes. Never: a byte of a request that is refused.
 
 use std::io;
 use std::pin::Pin;
@@ -13,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
+use super::intake::{Intake, Next};
 use super::pulse::{Phase, Pulse};
 
 /// How long a client that still sends is listened to after our end.
@@ -25,6 +25,7 @@ const HALF_CLOSED: Duration = Duration::from_secs(1);
 pub(super) struct ClientStream {
     inner: TcpStream,
     pulse: Arc<Pulse>,
+    intake: Intake,
     /// Our side is ended.
     shut: bool,
     /// For one end or the other.
@@ -32,8 +33,8 @@ pub(super) struct ClientStream {
 }
 
 impl ClientStream {
-    pub(super) fn new(inner: TcpStream, pulse: Arc<Pulse>) -> Self {
-        Self { inner, pulse, shut: false, timer: None }
+    pub(super) fn new(inner: TcpStream, pulse: Arc<Pulse>, intake: Intake) -> Self {
+        Self { inner, pulse, intake, shut: false, timer: None }
     }
 
     /// hyper takes the client's end for its departure, so it is told late while a request is being answered.
@@ -75,16 +76,32 @@ impl ClientStream {
 
 impl AsyncRead for ClientStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if !self.pulse.has_ended() {
+        let this = &mut *self;
+        if this.intake.is_amid_head() {
+            // What came while a request was being answered is the next one's.
+            this.pulse.received();
+        }
+        loop {
+            match this.intake.next(buf) {
+                Next::Give => return Poll::Ready(Ok(())),
+                Next::Read if !this.pulse.has_ended() => {}
+                Next::Read => return this.poll_end(cx).map(Ok),
+                // The service wakes the task; a refusal is the last thing that is read.
+                Next::Wait => return Poll::Pending,
+                Next::Break(refusal) => return Poll::Ready(Err(refusal.into())),
+            }
             let before = buf.filled().len();
-            ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
+            ready!(Pin::new(&mut this.inner).poll_read(cx, buf))?;
+            if buf.filled().len() == before {
+                this.pulse.end();
+                continue;
+            }
+            this.pulse.received();
+            this.intake.take(buf, before);
             if buf.filled().len() > before {
-                self.pulse.received();
                 return Poll::Ready(Ok(()));
             }
-            self.pulse.end();
         }
-        self.poll_end(cx).map(Ok)
     }
 }
 
