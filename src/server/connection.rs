@@ -119,7 +119,11 @@ async fn run<S: Service>(stream: TcpStream, connection: Rc<Connection>, service:
             }
             if word.answer(before + 1, tunnel) {
                 // The stream reads on when the connection is polled again.
-                poll_fn(|cx| Poll::Ready(cx.waker().wake_by_ref())).await;
+                poll_fn(|cx| {
+                    cx.waker().wake_by_ref();
+                    Poll::Ready(())
+                })
+                .await;
             }
             Ok::<_, Infallible>(response)
         }

@@ -103,8 +103,8 @@ impl Intake {
         }
     }
 
-    /// Whether a part of a head has come.
-    pub(super) fn is_amid_head(&self) -> bool {
+    /// Whether something has come that is not handed over: mostly a part of a head.
+    pub(super) fn has_part(&self) -> bool {
         !self.held.is_empty()
     }
 

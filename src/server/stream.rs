@@ -37,6 +37,31 @@ impl ClientStream {
         Self { inner, pulse, intake, shut: false, timer: None }
     }
 
+    /// Reads until there is something that may be handed over.
+    fn poll_take_in(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        loop {
+            match self.intake.next(buf) {
+                Next::Give => return Poll::Ready(Ok(())),
+                Next::Read if !self.pulse.has_ended() => {}
+                Next::Read => return self.poll_end(cx).map(Ok),
+                // The service wakes the task; a refusal is the last thing that is read.
+                Next::Wait => return Poll::Pending,
+                Next::Break(refusal) => return Poll::Ready(Err(refusal.into())),
+            }
+            let before = buf.filled().len();
+            ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
+            if buf.filled().len() == before {
+                self.pulse.end();
+                continue;
+            }
+            self.pulse.received();
+            self.intake.take(buf, before);
+            if buf.filled().len() > before {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
     /// hyper takes the client's end for its departure, so it is told late while a request is being answered.
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.pulse.phase() != Phase::Busy {
@@ -76,32 +101,9 @@ impl ClientStream {
 
 impl AsyncRead for ClientStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        if this.intake.is_amid_head() {
-            // What came while a request was being answered is the next one's.
-            this.pulse.received();
-        }
-        loop {
-            match this.intake.next(buf) {
-                Next::Give => return Poll::Ready(Ok(())),
-                Next::Read if !this.pulse.has_ended() => {}
-                Next::Read => return this.poll_end(cx).map(Ok),
-                // The service wakes the task; a refusal is the last thing that is read.
-                Next::Wait => return Poll::Pending,
-                Next::Break(refusal) => return Poll::Ready(Err(refusal.into())),
-            }
-            let before = buf.filled().len();
-            ready!(Pin::new(&mut this.inner).poll_read(cx, buf))?;
-            if buf.filled().len() == before {
-                this.pulse.end();
-                continue;
-            }
-            this.pulse.received();
-            this.intake.take(buf, before);
-            if buf.filled().len() > before {
-                return Poll::Ready(Ok(()));
-            }
-        }
+        let poll = self.poll_take_in(cx, buf);
+        self.pulse.has_part(self.intake.has_part());
+        poll
     }
 }
 

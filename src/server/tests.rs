@@ -1,6 +1,7 @@
 //! Real threads and sockets; clients that misbehave.
 
 mod doors;
+mod hostile;
 
 use std::collections::HashSet;
 use std::convert::Infallible;

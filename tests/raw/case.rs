@@ -185,7 +185,7 @@ pub fn read_answers(client: &mut TcpStream, count: usize) -> Result<Vec<u8>, Str
 /// The statuses of answers with a length, one behind the other. 1xx answers are not counted.
 pub fn statuses(answers: &[u8]) -> Vec<u16> {
     let text = String::from_utf8_lossy(answers);
-    let lines = text.split("\r\n").flat_map(|line| line.rsplit('\n').next());
+    let lines = text.split("\r\n").filter_map(|line| line.rsplit('\n').next());
     lines
         .filter_map(|line| line.strip_prefix("HTTP/1.1 ").or_else(|| line.strip_prefix("HTTP/1.0 "))?.get(..3)?.parse().ok())
         .filter(|status| *status >= 200)

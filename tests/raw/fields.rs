@@ -67,7 +67,7 @@ fn fields_that_are_legal_are_forwarded() {
     ]
     .iter()
     .map(|(name, line, seen)| {
-        let mut fields = vec!["host: a".to_owned(), (*seen).to_owned()];
+        let mut fields = ["host: a".to_owned(), (*seen).to_owned()];
         fields.sort();
         forwarded(name, format!("GET / HTTP/1.1\r\nHost: a\r\n{line}\r\n"), &[&format!("GET / HTTP/1.1|{}", fields.join("|"))])
     })

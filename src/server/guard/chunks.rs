@@ -83,9 +83,7 @@ impl Chunks {
     /// One byte of what is around the data.
     fn step(&mut self, place: Place, byte: u8) -> Result<Place, Refusal> {
         match (place, byte) {
-            (Place::Size(_, 1..), b';') | (Place::Space(_) | Place::Extension(_), _) | (Place::Size(_, 1..), b' ' | b'\t') => {
-                self.extension(place, byte)
-            }
+            (Place::Size(_, 1..), b';' | b' ' | b'\t') | (Place::Space(_) | Place::Extension(_), _) => self.extension(place, byte),
             (Place::Size(size, 1..), b'\r') => Ok(Place::SizeEnd(size)),
             (Place::Size(size, digits), _) => {
                 let digit = char::from(byte).to_digit(16).ok_or(Refusal::Chunk)?;

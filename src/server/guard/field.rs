@@ -7,7 +7,7 @@ use super::refusal::Refusal;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Field<'a> {
     pub(super) name: &'a [u8],
-    /// Without the white space around it.
+    /// With the white space around it.
     pub(super) value: &'a [u8],
 }
 
@@ -24,7 +24,7 @@ pub(super) enum Read<'a> {
 
 /// Reads one line.
 pub(super) fn read(bytes: &[u8]) -> Result<Read<'_>, Refusal> {
-    let colon = run(bytes, TOKEN);
+    let colon = run::<TOKEN>(bytes);
     match (colon, &bytes[colon..]) {
         (_, []) | (0, [b'\r']) => return Ok(Read::Part),
         (0, [b'\r', b'\n', ..]) => return Ok(Read::End),
@@ -37,7 +37,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Read<'_>, Refusal> {
     match &rest[length..] {
         [] | [b'\r'] => Ok(Read::Part),
         [b'\r', b'\n', ..] => {
-            let field = Field { name: &bytes[..colon], value: trim(&rest[..length]) };
+            let field = Field { name: &bytes[..colon], value: &rest[..length] };
             Ok(Read::Field(field, colon + 1 + length + 2))
         }
         _ => Err(Refusal::Value),

@@ -27,6 +27,7 @@ const LONGEST: usize = 19;
 
 /// `Content-Length`.
 pub(super) fn length(value: &[u8]) -> Result<u64, Refusal> {
+    let value = trim(value);
     match value {
         [b'0'] => Ok(0),
         [b'1'..=b'9', rest @ ..] if rest.len() < LONGEST && rest.iter().all(u8::is_ascii_digit) => {
@@ -39,12 +40,13 @@ pub(super) fn length(value: &[u8]) -> Result<u64, Refusal> {
 
 /// `Transfer-Encoding`. A list that is well-formed is refused for what is in it, later: another length beside it is worse.
 pub(super) fn coding(value: &[u8]) -> Result<Coding, Refusal> {
+    let value = trim(value);
     if value.eq_ignore_ascii_case(b"chunked") {
         return Ok(Coding::Chunked);
     }
     let mut codings = value.split(|byte| *byte == b',').map(trim).peekable();
     while let Some(coding) = codings.next() {
-        let is_token = !coding.is_empty() && run(coding, TOKEN) == coding.len();
+        let is_token = !coding.is_empty() && run::<TOKEN>(coding) == coding.len();
         // Applied twice, or not last: RFC 9112 section 7.
         let is_misplaced = coding.eq_ignore_ascii_case(b"chunked") && codings.peek().is_some();
         if !is_token || is_misplaced {

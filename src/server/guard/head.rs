@@ -3,7 +3,7 @@
 //! In: the bytes from its beginning, more of them each time. Out: [`Read`] when it is whole, or why it is refused, as early as that is
 //! known. Never: a line looked at more than twice, however small the pieces are.
 
-use super::field::{self, Field};
+use super::field::{self, Field, trim};
 use super::framing::{self, Coding, Framing};
 use super::line::{self, Line};
 use super::refusal::Refusal;
@@ -68,10 +68,9 @@ impl Head {
                     if self.fields == limits.fields {
                         return Err(Refusal::TooManyFields);
                     }
-                    let authority = line.authority.clone().map(|at| &bytes[self.begin + at.start..self.begin + at.end]);
                     self.fields += 1;
                     self.at += length;
-                    self.field(&field, authority)?;
+                    self.field(&field, bytes)?;
                 }
                 field::Read::End => {
                     let length = self.at + 2;
@@ -95,20 +94,23 @@ impl Head {
     }
 
     /// What a field means for the message as a whole.
-    fn field(&mut self, field: &Field<'_>, authority: Option<&[u8]>) -> Result<(), Refusal> {
+    fn field(&mut self, field: &Field<'_>, bytes: &[u8]) -> Result<(), Refusal> {
         let (name, value) = (field.name, field.value);
         let is = |wanted: &str| name.eq_ignore_ascii_case(wanted.as_bytes());
         match name.len() {
             4 if is("host") => {
+                let value = trim(value);
                 if self.host || !host::is_valid(value) {
                     return Err(Refusal::Host);
                 }
-                if authority.is_some_and(|authority| !authority.eq_ignore_ascii_case(value)) {
+                if let Some(at) = self.line.as_ref().and_then(|line| line.authority.clone())
+                    && !bytes[self.begin..][at].eq_ignore_ascii_case(value)
+                {
                     return Err(Refusal::Hosts);
                 }
                 self.host = true;
             }
-            6 if is("expect") => self.unmet |= !value.eq_ignore_ascii_case(b"100-continue"),
+            6 if is("expect") => self.unmet |= !trim(value).eq_ignore_ascii_case(b"100-continue"),
             7 if is("upgrade") => self.upgrade = true,
             14 if is("content-length") => {
                 let length = framing::length(value)?;

@@ -11,7 +11,7 @@ pub(super) fn is_valid(bytes: &[u8]) -> bool {
             Some(end) if is_ipv6(&bytes[1..end]) => end + 1,
             _ => return false,
         },
-        _ => run(bytes, HOST),
+        _ => run::<HOST>(bytes),
     };
     match &bytes[end..] {
         [] => true,
@@ -28,7 +28,7 @@ fn is_ipv6(bytes: &[u8]) -> bool {
 fn is_port(bytes: &[u8]) -> bool {
     let digits = bytes.iter().all(u8::is_ascii_digit);
     let number = bytes.iter().fold(0_u32, |number, byte| number.saturating_mul(10).saturating_add(u32::from(*byte & 0xf)));
-    digits && bytes.len() <= 5 && number <= u32::from(u16::MAX)
+    digits && bytes.len() <= 5 && u16::try_from(number).is_ok()
 }
 
 #[cfg(test)]

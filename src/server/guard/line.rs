@@ -26,7 +26,7 @@ enum Form {
 
 /// Reads the line and the length of it; `None`: it is in order so far.
 pub(super) fn read(bytes: &[u8]) -> Result<Option<(Line, usize)>, Refusal> {
-    let method = run(bytes, TOKEN);
+    let method = run::<TOKEN>(bytes);
     match (method, bytes.get(method)) {
         (_, None) => return Ok(None),
         (1.., Some(b' ')) => {}
@@ -71,7 +71,7 @@ fn target(bytes: &[u8]) -> (Form, usize) {
             let scheme = ["http://", "https://"]
                 .into_iter()
                 .find(|scheme| bytes.get(..scheme.len()).is_some_and(|bytes| bytes.eq_ignore_ascii_case(scheme.as_bytes())));
-            let Some(scheme) = scheme else { return (Form::Other, run(bytes, PATH | QUERY)) };
+            let Some(scheme) = scheme else { return (Form::Other, run::<{ PATH | QUERY }>(bytes)) };
             let rest = &bytes[scheme.len()..];
             // Whatever it holds: whether it names a host is seen later.
             let authority = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#' | b' ' | b'\r' | b'\n')).unwrap_or(rest.len());
@@ -82,8 +82,8 @@ fn target(bytes: &[u8]) -> (Form, usize) {
 }
 
 fn path_and_query(bytes: &[u8]) -> usize {
-    let path = run(bytes, PATH);
-    if bytes.get(path) == Some(&b'?') { path + 1 + run(&bytes[path + 1..], QUERY) } else { path }
+    let path = run::<PATH>(bytes);
+    if bytes.get(path) == Some(&b'?') { path + 1 + run::<QUERY>(&bytes[path + 1..]) } else { path }
 }
 
 /// Whether it is 1.1; `None`: it is not there yet.

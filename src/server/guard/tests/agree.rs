@@ -196,7 +196,6 @@ fn by_hyper(bytes: &[u8]) -> Vec<Message> {
     // Nothing ever blocks: what is not over after some turns waits for bytes that will not come.
     let turns = 64 + bytes.len();
     let _ = (0..turns).find(|_| connection.as_mut().poll(&mut cx).is_ready());
-    drop(connection);
     messages.take()
 }
 
