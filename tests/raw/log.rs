@@ -6,6 +6,7 @@ use std::io::Write;
 use serde_json::Value;
 
 use super::case::{connect, read_to_end};
+use crate::metrics::wait_value;
 use crate::support::daemon::Daemon;
 use crate::support::recorder::Recorder;
 use crate::support::{scratch, until};
@@ -46,6 +47,9 @@ fn a_refusal_is_in_the_access_log_with_what_is_known_of_it() {
         );
         assert_eq!((&line["status"], &line["app"], &line["client"]), (&(*status).into(), &Value::Null, &"127.0.0.1".into()), "{line}");
         assert!(answer.contains(line["request_id"].as_str().unwrap()), "the answer names the request: {answer}");
+    }
+    for (class, count) in [("4xx", 3.0), ("5xx", 2.0)] {
+        wait_value(&daemon, &format!("lxcproxy_http_requests_total{{app=\"\",code=\"{class}\",rule=\"\"}}"), count);
     }
 }
 

@@ -87,8 +87,9 @@ impl Chunks {
             (Place::Size(size, 1..), b'\r') => Ok(Place::SizeEnd(size)),
             (Place::Size(size, digits), _) => {
                 let digit = char::from(byte).to_digit(16).ok_or(Refusal::Chunk)?;
-                let size = size.checked_mul(16).map(|size| size | u64::from(digit)).filter(|size| *size <= LARGEST);
-                if digits == DIGITS { Err(Refusal::Chunk) } else { size.map(|size| Place::Size(size, digits + 1)).ok_or(Refusal::Chunk) }
+                // Sixteen digits fit.
+                let size = size << 4 | u64::from(digit);
+                if digits == DIGITS || size > LARGEST { Err(Refusal::Chunk) } else { Ok(Place::Size(size, digits + 1)) }
             }
             (Place::SizeEnd(0), b'\n') => Ok(Place::Trailer),
             (Place::SizeEnd(size), b'\n') => Ok(Place::Data(size)),

@@ -41,6 +41,9 @@ pub(super) fn read(bytes: &[u8]) -> Result<Option<(Line, usize)>, Refusal> {
         Some(b' ' | b'\r' | b'\n') => return Err(Refusal::Line),
         Some(_) => return Err(Refusal::Target),
     }
+    if std::str::from_utf8(&bytes[begin..end]).is_err() {
+        return Err(Refusal::Target);
+    }
     let Some(is_11) = version(&bytes[end + 1..])? else { return Ok(None) };
     let method = &bytes[..method];
     if method == b"CONNECT" {

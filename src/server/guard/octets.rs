@@ -3,7 +3,7 @@
 /// Bytes of a token (RFC 9110 section 5.6.2).
 pub(super) const TOKEN: u8 = 1;
 /// Bytes of a path as clients send them: those of RFC 3986, and those that it wants encoded but browsers don't encode. No backslash:
-/// some take it for a slash. No fragment, nothing above 0x7e.
+/// some take it for a slash. No fragment. Bytes above 0x7f, which have to make up UTF-8.
 pub(super) const PATH: u8 = 2;
 /// Bytes of a query, likewise.
 pub(super) const QUERY: u8 = 4;
@@ -77,10 +77,10 @@ const fn kinds() -> [u8; 256] {
         if alphanumeric || is_in(byte, b"!#$%&'*+-.^_`|~") {
             kinds[index] |= TOKEN;
         }
-        if byte.is_ascii_graphic() && !is_in(byte, b"#<>?\\`") {
+        if (byte.is_ascii_graphic() || byte >= 0x80) && !is_in(byte, b"#<>?\\`") {
             kinds[index] |= PATH;
         }
-        if byte.is_ascii_graphic() && !is_in(byte, b"#<>\"") {
+        if (byte.is_ascii_graphic() || byte >= 0x80) && !is_in(byte, b"#<>\"") {
             kinds[index] |= QUERY;
         }
         if alphanumeric || is_in(byte, b"-._~!$&'()*+,;=") {

@@ -155,77 +155,58 @@ fn nothing_passes_while_it_is_undecided_whether_there_is_a_tunnel() {
     }
 }
 
-/// Pieces of messages, in order and not.
-const PIECES: &[&str] = &[
-    "GET / HTTP/1.1\r\n",
-    "POST /a?b HTTP/1.1\r\n",
-    "GET / HTTP/1.0\r\n",
-    "OPTIONS * HTTP/1.1\r\n",
-    "GET http://a/ HTTP/1.1\r\n",
-    "GET http://a:80?q HTTP/1.1\r\n",
-    "m-x! /%00\\|{} HTTP/1.1\r\n",
-    "GET //a/../%2e%2e/\\ HTTP/1.1\r\n",
-    "PRI * HTTP/2.0\r\n",
-    "GET /\r\n",
-    "CONNECT a:1 HTTP/1.1\r\n",
-    "Host: a\r\n",
-    "host:a:80\r\n",
-    "HOST: \t[::1]:80 \r\n",
-    "Host:\r\n",
-    "Host: a@b\r\n",
-    "Content-Length: 5\r\n",
-    "content-length:0\r\n",
-    "Content-Length: +5\r\n",
-    "Content-Length: 05\r\n",
-    "Content-Length: 5, 5\r\n",
-    "Content-Length : 5\r\n",
-    "Transfer-Encoding: chunked\r\n",
-    "TRANSFER-ENCODING:CHUNKED\r\n",
-    "Transfer-Encoding: gzip, chunked\r\n",
-    "Transfer-Encoding: ,chunked\r\n",
-    "Transfer-Encoding:\x0bchunked\r\n",
-    "Transfer-Encoding: chunked, identity\r\n",
-    "Connection: close\r\n",
-    "Connection: keep-alive, x\r\n",
-    "Upgrade: h2c\r\n",
-    "Expect: 100-continue\r\n",
-    "Expect: x\r\n",
-    "X: y\r\n",
-    "x-\u{e9}: 1\r\n",
-    "X: \u{e9}\r\n",
-    "X:\r\n",
-    ": x\r\n",
-    " folded\r\n",
-    "\r\n",
-    "\r\n\r\n",
-    "\n",
-    "\r",
-    "\0",
-    " ",
-    "\t",
-    "hello",
+/// Lines without their ends: of requests, and fields that are in order or not.
+const LINES: &str = "GET / HTTP/1.1|POST /a?b HTTP/1.1|GET / HTTP/1.0|OPTIONS * HTTP/1.1|GET http://a/ HTTP/1.1|m-x! /%00{} HTTP/1.1|\
+    GET //a/../%2e%2e/ HTTP/1.1|GET http://a?q HTTP/1.1|GET /a#b HTTP/1.1|GET /\\ HTTP/1.1|GET / HTTP/1.2|PRI * HTTP/2.0|GET /|CONNECT a:1 HTTP/1.1";
+const FIELDS: &str = "Content-Length: 5|content-length:0|Transfer-Encoding: chunked|TRANSFER-ENCODING:CHUNKED|Connection: close|\
+    Connection: keep-alive, x|Upgrade: h2c|Expect: 100-continue|X: y|X:";
+const OTHERS: &str = "Host: a|host:a:80|Host:|Host: a@b|Content-Length: +5|Content-Length: 05|Content-Length: 5, 5|Content-Length : 5|\
+    Transfer-Encoding: gzip, chunked|Transfer-Encoding: ,chunked|Transfer-Encoding:\x0bchunked|Transfer-Encoding: chunked, identity|\
+    Expect: x|x-\u{e9}: 1|X: \u{e9}|: x| folded|X: y\nZ: z|X: y\rZ: z|X: y\r";
+/// What may stand behind a head.
+const CHUNKS: &[&str] = &[
     "5\r\nhello\r\n",
     "5;a=\"b\"\r\nhello\r\n",
-    "5 ;a\r\nhello\r\n",
     "05\r\nhello\r\n",
     "0\r\n\r\n",
     "0\r\nT: x\r\n\r\n",
-    "00000000000000000\r\n\r\n",
-    "ffffffffffffffff\r\n",
-    "7fffffffffffffff\r\n",
-    "-1\r\n",
-    "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
-    "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
-    "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+    "5 ;a\r\nhello\r\n",
+    "5 \r\nhello\r\n",
+    "5\nhello\r\n",
+    "5;a\nhello\r\n",
+    "5\r\nhello\n",
+    "5\r\nhello!\r\n",
+    "0\n\r\n",
+    "0;a\n\r\n",
+    "0\r\n\n",
+    "0\r\nT: x\n\r\n",
+    "0\r\nT : x\r\n\r\n",
+    "10000000000000000\r\n\r\n",
+    "ffffffffffffffff\r\nhello\r\n",
+    "7fffffffffffffff\r\nhello\r\n",
+    "-1\r\nhello\r\n",
 ];
+const ENDS: &[&str] = &["\r\n", "\r\n\r\n", "\n", "\r", "\0", " ", "hello"];
+
+fn line(of: &'static str) -> impl Strategy<Value = String> {
+    select(of.split('|').collect::<Vec<_>>()).prop_map(|line| format!("{line}\r\n"))
+}
 
 /// Messages that are in order but for what was done to a few of their bytes.
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
-    let head = (select(&PIECES[..8]), prop::collection::vec(select(&PIECES[11..38]), 0..4))
-        .prop_map(|(line, fields)| format!("{line}Host: a\r\n{}\r\n", fields.concat()));
-    let part = prop_oneof![2 => head, 3 => select(PIECES).prop_map(str::to_owned)];
-    let edit = (any::<Index>(), 0..3_u8, prop_oneof![any::<u8>(), select(&b"\r\n\t :;,0\0\x7f"[..])]);
-    (prop::collection::vec(part, 1..6), prop::collection::vec(edit, 0..3)).prop_map(|(parts, edits)| {
+    let fields = || prop::collection::vec(prop_oneof![4 => line(FIELDS), 1 => line(OTHERS)], 0..3).prop_map(|fields| fields.concat());
+    let chunks = || prop::collection::vec(select(CHUNKS), 1..4).prop_map(|chunks| chunks.concat());
+    let head = |more: &'static str| (line(LINES), fields()).prop_map(move |(line, fields)| format!("{line}Host: a\r\n{more}{fields}\r\n"));
+    let part = prop_oneof![
+        2 => head(""),
+        2 => head("Content-Length: 5\r\n").prop_map(|head| head + "hello"),
+        3 => (head("Transfer-Encoding: chunked\r\n"), chunks()).prop_map(|(head, chunks)| head + &chunks),
+        1 => chunks(),
+        1 => select(ENDS).prop_map(str::to_owned),
+        1 => prop_oneof![line(LINES), line(FIELDS), line(OTHERS)],
+    ];
+    let edit = (any::<Index>(), 0..3_u8, prop_oneof![any::<u8>(), select(&b"\r\n\t :;,#0\0\x7f"[..])]);
+    (prop::collection::vec(part, 1..4), prop::collection::vec(edit, 0..3)).prop_map(|(parts, edits)| {
         let mut bytes = parts.concat().into_bytes();
         for (index, what, byte) in edits {
             let at = index.index(bytes.len());

@@ -29,9 +29,11 @@ fn requests_that_come_in_pieces_are_served() {
             client.write_all(piece).await.unwrap();
             tokio::task::yield_now().await;
         }
-        for _ in 0..3 {
-            assert!(read_until(&mut client, "hi").await.starts_with("HTTP/1.1 200"));
+        let mut answers = String::new();
+        while answers.matches("\r\n\r\nhi").count() < 3 {
+            answers += &read_until(&mut client, "hi").await;
         }
+        assert_eq!(answers.matches("HTTP/1.1 200 ").count(), 3, "{answers}");
         server.end().await;
     });
 }
@@ -42,8 +44,9 @@ fn a_client_that_is_refused_and_goes_on_sending_gets_its_answer_and_is_let_go() 
         let server = start(1, Settings::default());
         let mut client = TcpStream::connect(server.address).await.unwrap();
         client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
-        client.write_all(&vec![b'x'; 1_000_000]).await.unwrap();
-        let answer = read_until(&mut client, "end of stream").await;
+        // Closed already, or listened to for a while.
+        let _ = client.write_all(&vec![b'x'; 1_000_000]).await;
+        let answer = read_until(&mut client, "invalid").await;
         assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("connection: close"), "{answer}");
         // It is not listened to for ever.
         while client.write_all(&[b'x'; 1000]).await.is_ok() {
