@@ -25,7 +25,7 @@ use crate::listen::Sharing;
 use crate::metrics::{Connected, Metrics, Shard};
 use crate::proxy::{AnswerBody, Peer, Proxy, Sink, Verifier};
 use crate::reconcile::{Listening, Reconciler};
-use crate::server::{self, Connection};
+use crate::server::{self, Connection, Refused};
 use crate::snapshot::{Reader, Snapshot};
 use crate::source::{Dir, Relist, Source};
 use crate::state::Store;
@@ -241,22 +241,29 @@ impl server::Service for Web {
     type Body = AnswerBody;
 
     async fn call(&self, request: Request<Incoming>, connection: &Rc<Connection>) -> Response<AnswerBody> {
-        let client_ip = HeaderValue::from_str(&connection.client.ip().to_string()).unwrap_or(HeaderValue::from_static(""));
         // Only a tunnel outlives its request.
         let in_flight = request.headers().contains_key(UPGRADE).then(|| -> Rc<dyn std::fmt::Debug> { Rc::new(connection.hold()) });
-        let peer = Peer {
-            client: connection.client,
-            server: connection.server,
-            socket: connection.socket,
-            scheme: connection.scheme.as_str(),
-            client_ip,
-            in_flight,
-        };
-        self.proxy.answer(request, &peer).await
+        self.proxy.answer(request, &peer(connection, in_flight)).await
+    }
+
+    fn refuse(&self, refused: &Refused, connection: &Rc<Connection>) -> Response<AnswerBody> {
+        self.proxy.refuse(refused.refusal.status(), refused.refusal.to_string(), &refused.line, &peer(connection, None))
     }
 
     fn connected(&self) -> Option<Connected> {
         Some(self.shard.connected())
+    }
+}
+
+/// A connection as the proxy sees it.
+fn peer(connection: &Connection, in_flight: Option<Rc<dyn std::fmt::Debug>>) -> Peer {
+    Peer {
+        client: connection.client,
+        server: connection.server,
+        socket: connection.socket,
+        scheme: connection.scheme.as_str(),
+        client_ip: HeaderValue::from_str(&connection.client.ip().to_string()).unwrap_or(HeaderValue::from_static("")),
+        in_flight,
     }
 }
 

@@ -155,7 +155,7 @@ fn a_hostile_client_writes_no_line_and_ends_no_field() {
         let mut client = TcpStream::connect(logged.daemon.address()).unwrap();
         client.set_read_timeout(Some(PATIENCE)).unwrap();
         let hostile = b"\" 200 1 \"-\" \"x\\\x09\xc2\x9b31m\xff\\n app=forged";
-        let mut request = b"GET /\"\\%0a HTTP/1.1\r\nHost: app.test\r\nConnection: close\r\nReferer: ".to_vec();
+        let mut request = b"GET /\"?\\%0a HTTP/1.1\r\nHost: app.test\r\nConnection: close\r\nReferer: ".to_vec();
         for piece in [&hostile[..], b"\r\nUser-Agent: ", hostile, &b"y".repeat(5000), b"\r\n\r\n"] {
             request.extend_from_slice(piece);
         }

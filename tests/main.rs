@@ -22,6 +22,7 @@ mod http;
 mod last_good;
 mod metrics;
 mod process;
+mod raw;
 mod reference;
 mod replacements;
 mod routing;

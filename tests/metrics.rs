@@ -163,7 +163,7 @@ fn scrape(daemon: &Daemon) -> Exposition {
 }
 
 /// Scrapes until a sample is as expected.
-fn wait_value(daemon: &Daemon, series: &str, expected: f64) -> Exposition {
+pub fn wait_value(daemon: &Daemon, series: &str, expected: f64) -> Exposition {
     daemon.eventually(PATIENCE, || {
         let page = scrape(daemon);
         let value = page.value(series);

@@ -68,14 +68,36 @@ impl Access {
             _ => bounded(request.uri().to_string().as_bytes(), TARGET),
         };
         Box::new(Self {
-            time: SystemTime::UNIX_EPOCH,
-            client: peer.client.ip(),
-            method: bounded(request.method().as_str().as_bytes(), METHOD),
-            target,
-            version: request.version(),
             host: field(HOST),
             referer: field(REFERER),
             user_agent: field(USER_AGENT),
+            ..Self::new(request.method().as_str().as_bytes(), target, request.version(), peer, id)
+        })
+    }
+
+    /// What a request line says that nobody read, or the first part of one.
+    pub(super) fn of_line(line: &[u8], peer: &Peer, id: RequestId) -> Box<Self> {
+        let mut words = line.splitn(3, |byte| *byte == b' ').map(|word| if word.is_empty() { b"-" } else { word });
+        let (method, target) = (words.next().unwrap_or(b"-"), words.next().unwrap_or(b"-"));
+        let version = match words.next() {
+            None => Version::HTTP_09,
+            Some(b"HTTP/1.0") => Version::HTTP_10,
+            Some(b"HTTP/2.0") => Version::HTTP_2,
+            Some(_) => Version::HTTP_11,
+        };
+        Box::new(Self::new(method, bounded(target, TARGET), version, peer, id))
+    }
+
+    fn new(method: &[u8], target: Box<[u8]>, version: Version, peer: &Peer, id: RequestId) -> Self {
+        Self {
+            time: SystemTime::UNIX_EPOCH,
+            client: peer.client.ip(),
+            method: bounded(method, METHOD),
+            target,
+            version,
+            host: None,
+            referer: None,
+            user_agent: None,
             status: 0,
             received: 0,
             sent: 0,
@@ -85,7 +107,7 @@ impl Access {
             rule: None,
             backend: None,
             id,
-        })
+        }
     }
 }
 

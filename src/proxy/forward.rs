@@ -76,6 +76,10 @@ impl<'a> Forward<'a> {
         let values = Values { host: head.host().into(), path: head.path().into(), query: parts.uri.query().map(Into::into), peer, id };
         let upgrade = protocol.zip(client);
         let target = parts.uri.clone();
+        if let Some(authority) = target.authority() {
+            // RFC 9112 section 3.2.2: an absolute target speaks for a field that is not there.
+            parts.headers.entry(HOST).or_insert(HeaderValue::from_str(authority.as_str()).unwrap_or(HeaderValue::from_static("")));
+        }
         Self {
             values,
             matched: head.path().into(),

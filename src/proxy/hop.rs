@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version};
 use hyper::upgrade::OnUpgrade;
 
@@ -45,14 +45,18 @@ pub(super) fn clean(headers: &mut HeaderMap) {
     }
 }
 
-/// Whether the client asks for another protocol (RFC 9110 section 7.8). `h2c` is none: that upgrade is obsolete (RFC 9113 section 3.1), and
-/// would be a tunnel for requests that nobody looks at.
+/// Whether the client asks for another protocol (RFC 9110 section 7.8) that it may get. Not with a body: its end would be unclear. Not h2c:
+/// requests in such a tunnel would pass by every rule (RFC 9113 section 3.1 has taken it away).
 pub(super) fn wants_upgrade<B>(request: &Request<B>) -> bool {
     let headers = request.headers();
+    let Some(protocols) = headers.get(UPGRADE) else { return false };
+    let is_h2c = |protocol: &str| protocol.trim().eq_ignore_ascii_case("h2c");
     request.version() == Version::HTTP_11
-        && headers.contains_key(UPGRADE)
         && tokens(headers, CONNECTION).any(|token| token.eq_ignore_ascii_case("upgrade"))
-        && !tokens(headers, UPGRADE).any(|token| token.eq_ignore_ascii_case("h2c"))
+        && !headers.contains_key(CONTENT_LENGTH)
+        && !headers.contains_key(TRANSFER_ENCODING)
+        && headers.get_all(UPGRADE).iter().count() == 1
+        && protocols.to_str().is_ok_and(|protocols| !protocols.split(',').any(is_h2c))
 }
 
 /// Asks the backend for the same protocol.

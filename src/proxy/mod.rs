@@ -24,7 +24,8 @@ mod weighted;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use http::{Request, Response};
+use http::header::ALLOW;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
@@ -85,6 +86,9 @@ impl Proxy {
 
     /// Answers a request.
     pub async fn answer(&self, mut request: Request<Incoming>, peer: &Peer) -> Response<AnswerBody> {
+        if request.uri().path() == "*" {
+            return self.about(&request, peer);
+        }
         let (began, id) = (std::time::Instant::now(), self.ids.next());
         let client = hop::wants_upgrade(&request).then(|| hyper::upgrade::on(&mut request));
         let found = self.find(&request, peer);
@@ -96,6 +100,21 @@ impl Proxy {
                 self.serve(&found, forward).await
             }
         };
+        record.answered(answer)
+    }
+
+    /// Answers what the server did not let through. `line`: the request line, as far as it came. It is counted and logged like any other.
+    pub fn refuse(&self, status: StatusCode, why: String, line: &[u8], peer: &Peer) -> Response<AnswerBody> {
+        let id = self.ids.next();
+        let record = self.recorder.begin_refused(std::time::Instant::now(), line, peer, id);
+        record.answered(rescue::answer(None, &Cause::Refused(status, why), &Asked::by(id, &HeaderMap::new())))
+    }
+
+    /// `OPTIONS *` is about the server as a whole (RFC 9110 section 9.3.7): no App is asked.
+    fn about(&self, request: &Request<Incoming>, peer: &Peer) -> Response<AnswerBody> {
+        let record = self.recorder.begin(std::time::Instant::now(), request, peer, self.ids.next(), None);
+        let mut answer = Response::new(ResponseBody::Empty);
+        answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
         record.answered(answer)
     }
 

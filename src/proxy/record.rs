@@ -75,16 +75,27 @@ impl Recorder {
     pub(super) fn begin<B>(&self, began: Instant, request: &Request<B>, peer: &Peer, id: RequestId, found: Option<&Match>) -> Record {
         let app = found.map(|found| self.shard.app(found.app.name.as_str()));
         let matched = app.as_ref().zip(found).map(|(app, found)| app.route(found.rule, &found.rule().name));
-        let log = self.log.clone().map(|sink| Log {
-            access: Access::of(request, peer, id),
-            sink,
-            asked: Cell::new(None),
-            upstream: Cell::new(None),
-        });
+        let route = matched.unwrap_or_else(|| self.shard.unmatched());
+        self.record(began, app, route, || Access::of(request, peer, id))
+    }
+
+    /// Begins the record of a request that nobody read, at its refusal.
+    pub(super) fn begin_refused(&self, began: Instant, line: &[u8], peer: &Peer, id: RequestId) -> Record {
+        self.record(began, None, self.shard.unmatched(), || Access::of_line(line, peer, id))
+    }
+
+    fn record(
+        &self,
+        began: Instant,
+        app: Option<Rc<metrics::App>>,
+        route: Rc<RouteCounts>,
+        access: impl FnOnce() -> Box<Access>,
+    ) -> Record {
+        let log = self.log.clone().map(|sink| Log { access: access(), sink, asked: Cell::new(None), upstream: Cell::new(None) });
         Record {
             shard: self.shard.clone(),
             app,
-            route: matched.unwrap_or_else(|| self.shard.unmatched()),
+            route,
             backend: OnceCell::new(),
             began,
             joined: None,

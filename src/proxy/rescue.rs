@@ -24,9 +24,9 @@ pub(super) enum Cause {
     /// The path is not acceptable.
     #[error(transparent)]
     Path(PathError),
-    /// The method is none that a reverse proxy serves.
-    #[error("the method is not implemented")]
-    NotImplemented,
+    /// The server did not let it through, for this reason; it has the status that goes with it.
+    #[error("{1}")]
+    Refused(StatusCode, String),
     /// No App, or no rule of it, is for this request.
     #[error("no route ({0:?})")]
     NoRoute(Miss),
@@ -57,7 +57,8 @@ pub(super) enum Cause {
 pub(super) fn answer(app: Option<&CompiledApp>, cause: &Cause, asked: &Asked) -> Response<ResponseBody> {
     let status = status(app, cause);
     let (name, id) = (app.map(|app| app.name.as_str()), asked.id());
-    if status.is_server_error() {
+    // Whoever can connect can be refused, as often as he likes.
+    if status.is_server_error() && !matches!(cause, Cause::Refused(..)) {
         let source = cause.source().map(|source| format!(": {}", chain(source))).unwrap_or_default();
         tracing::warn!(app = name, request = %id, status = status.as_u16(), "{cause}{source}");
     } else {
@@ -84,7 +85,7 @@ pub(super) fn answer(app: Option<&CompiledApp>, cause: &Cause, asked: &Asked) ->
 fn status(app: Option<&CompiledApp>, cause: &Cause) -> StatusCode {
     match cause {
         Cause::Head(_) | Cause::Path(_) => StatusCode::BAD_REQUEST,
-        Cause::NotImplemented => StatusCode::NOT_IMPLEMENTED,
+        Cause::Refused(status, _) => *status,
         Cause::NoRoute(Miss::Listener | Miss::Host | Miss::Rule) | Cause::NoFile => StatusCode::NOT_FOUND,
         Cause::ReadOnly => StatusCode::METHOD_NOT_ALLOWED,
         Cause::NoBackend => StatusCode::INTERNAL_SERVER_ERROR,

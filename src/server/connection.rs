@@ -23,6 +23,7 @@ use tokio::net::TcpStream;
 
 use super::Service;
 use super::door::Door;
+use super::intake::{Intake, Word};
 use super::pulse::{Phase, Pulse};
 use super::registry::{Hold, Place, Registry};
 use super::stream::ClientStream;
@@ -99,13 +100,30 @@ pub(super) fn serve<S: Service>(stream: TcpStream, connection: Connection, servi
 async fn run<S: Service>(stream: TcpStream, connection: Rc<Connection>, service: Rc<S>, pulse: Arc<Pulse>, place: Place) {
     let registry = &connection.registry;
     let _counted = service.connected();
+    let (word, requests) = (Arc::new(Word::default()), Cell::new(0_u64));
     let respond = service_fn(|request| {
         pulse.enter(Phase::Busy);
-        let (service, connection, pulse) = (service.clone(), connection.clone(), pulse.clone());
+        let before = requests.get();
+        requests.set(before + 1);
+        let (service, connection, pulse, word) = (service.clone(), connection.clone(), pulse.clone(), word.clone());
         async move {
-            let mut response = service.call(request, &connection).await.map(|body| Answering { body, pulse });
-            if connection.is_draining() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            let refused = word.refused(before);
+            let response = match refused {
+                Some(refused) => service.refuse(refused, &connection),
+                None => service.call(request, &connection).await,
+            };
+            let mut response = response.map(|body| Answering { body, pulse });
+            let tunnel = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+            if refused.is_some() || (connection.is_draining() && !tunnel) {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            if word.answer(before + 1, tunnel) {
+                // The stream reads on when the connection is polled again.
+                poll_fn(|cx| {
+                    cx.waker().wake_by_ref();
+                    Poll::Ready(())
+                })
+                .await;
             }
             Ok::<_, Infallible>(response)
         }
@@ -114,7 +132,8 @@ async fn run<S: Service>(stream: TcpStream, connection: Rc<Connection>, service:
     // The registry keeps the time: hyper's timer would cost an allocation and two turns of the timer wheel per request. `half_close` is
     // off, so that a client's departure sets its backend free. `pipeline_flush` is off: it buffers whole bodies, without limit.
     builder.header_read_timeout(None).max_header_size(registry.settings().max_head).max_buf_size(BUFFER);
-    let stream = ClientStream::new(stream, pulse.clone());
+    let intake = Intake::new(registry.settings().max_head, word.clone());
+    let stream = ClientStream::new(stream, pulse.clone(), intake);
     let mut http = pin!(builder.serve_connection(TokioIo::new(stream), respond).with_upgrades());
     let told = Cell::new(false);
     let end = poll_fn(|cx| {

@@ -7,6 +7,8 @@ mod connection;
 mod door;
 mod doors;
 mod drain;
+mod guard;
+mod intake;
 mod listener;
 mod pulse;
 mod registry;
@@ -32,6 +34,8 @@ use crate::metrics::Connected;
 
 pub use connection::{Connection, Scheme};
 pub use drain::{Shutdown, State, Trigger, shutdown};
+pub use guard::Refusal;
+pub use intake::Refused;
 pub use registry::Hold;
 
 /// What answers requests. One per thread, so it needs no locks.
@@ -41,6 +45,10 @@ pub trait Service: 'static {
 
     /// Answers a request. An error has become an answer here; one in the body ends the connection. Dropped if the client goes away.
     fn call(&self, request: Request<Incoming>, connection: &Rc<Connection>) -> impl Future<Output = Response<Self::Body>>;
+
+    /// Answers in the place of a request that was refused because of its bytes, with the status of its refusal. The connection is closed
+    /// after that.
+    fn refuse(&self, refused: &Refused, connection: &Rc<Connection>) -> Response<Self::Body>;
 
     /// Counts a connection for as long as what it gives is held.
     fn connected(&self) -> Option<Connected> {
@@ -59,7 +67,7 @@ pub struct Settings {
     pub idle_timeout: Duration,
     /// How long a client may take none of the bytes that wait for it.
     pub write_timeout: Duration,
-    /// The largest head of a request, in bytes. hyper's limit of 100 fields stands beside it.
+    /// The largest head of a request, in bytes; half of it is the longest request line. A limit of 100 fields stands beside it.
     pub max_head: usize,
     /// Connections and tunnels of a thread; when it is reached the thread does not accept.
     pub max_connections: usize,

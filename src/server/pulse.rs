@@ -1,6 +1,6 @@
 //! What a connection is doing, and since when: one word, written on the way, read by a sweep.
 //!
-//! In: bytes read, requests begun and ended, writes that block. Out: the limit that holds now. Never: a clock or a timer per request.
+//! In: bytes read, heads that come in pieces, requests begun and ended, writes that block. Out: the limit that holds now. Never: a clock or a timer per request.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -18,15 +18,16 @@ pub(super) enum Phase {
     Idle,
 }
 
-/// The word: the phase in two bits, one each for a blocked write and for the end of the client's side, and above them a count that changes
-/// with every event. Atomic only because an upgraded stream has to be `Send`; no other thread looks at it.
+/// The word: the phase in two bits, one each for a blocked write, for the end of the client's side, and for a part of a head that waits, and
+/// above them a count that changes with every event. Atomic only because an upgraded stream has to be `Send`; no other thread looks at it.
 #[derive(Debug, Default)]
 pub(super) struct Pulse(AtomicU32);
 
 const PHASE: u32 = 0b011;
 const BLOCKED: u32 = 0b100;
 const ENDED: u32 = 0b1000;
-const EVENT: u32 = 0b1_0000;
+const PART: u32 = 0b1_0000;
+const EVENT: u32 = 0b10_0000;
 
 /// While draining, a client that has not said anything yet gets this long.
 const LAST_CALL: Duration = Duration::from_secs(1);
@@ -41,18 +42,29 @@ impl Pulse {
     }
 
     pub(super) fn enter(&self, phase: Phase) {
+        let now = self.read();
         let bits = match phase {
             Phase::Head => 0,
             Phase::Busy => 1,
+            // The next request has begun already.
+            Phase::Idle if now & PART != 0 => 0,
             Phase::Idle => 2,
         };
-        self.write(self.read() & !PHASE | bits);
+        self.write(now & !PHASE | bits);
     }
 
     /// Bytes came: after a rest they are the next request's.
     pub(super) fn received(&self) {
         if self.phase() == Phase::Idle {
             self.enter(Phase::Head);
+        }
+    }
+
+    /// Whether a part of the next request's head has come.
+    pub(super) fn has_part(&self, part: bool) {
+        let now = self.read();
+        if part != (now & PART != 0) {
+            self.0.store(now ^ PART, Ordering::Relaxed);
         }
     }
 
@@ -123,5 +135,9 @@ mod tests {
         pulse.received();
         assert_eq!(pulse.phase(), Phase::Head);
         assert_ne!(pulse.read(), before);
+        pulse.enter(Phase::Busy);
+        pulse.has_part(true);
+        pulse.enter(Phase::Idle);
+        assert_eq!(pulse.phase(), Phase::Head, "what came before the rest is the next request's");
     }
 }

@@ -1,7 +1,6 @@
-//! A client's stream: the bytes as they are, noted in the connection's pulse, and an end that does not cut off the answer.
+//! A client's stream: the bytes that the guard lets pass, noted in the connection's pulse, and an end that does not cut off the answer.
 //!
-//! In: an accepted socket. Out: what hyper reads and writes. Never: a byte changed. A guard that refuses what hyper would let pass stands
-//! here, in `poll_read`.
+//! In: an accepted socket. Out: what hyper reads and writes. Never: a byte of a request that is refused.
 
 use std::io;
 use std::pin::Pin;
@@ -13,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
+use super::intake::{Intake, Next};
 use super::pulse::{Phase, Pulse};
 
 /// How long a client that still sends is listened to after our end.
@@ -25,6 +25,7 @@ const HALF_CLOSED: Duration = Duration::from_secs(1);
 pub(super) struct ClientStream {
     inner: TcpStream,
     pulse: Arc<Pulse>,
+    intake: Intake,
     /// Our side is ended.
     shut: bool,
     /// For one end or the other.
@@ -32,8 +33,33 @@ pub(super) struct ClientStream {
 }
 
 impl ClientStream {
-    pub(super) fn new(inner: TcpStream, pulse: Arc<Pulse>) -> Self {
-        Self { inner, pulse, shut: false, timer: None }
+    pub(super) fn new(inner: TcpStream, pulse: Arc<Pulse>, intake: Intake) -> Self {
+        Self { inner, pulse, intake, shut: false, timer: None }
+    }
+
+    /// Reads until there is something that may be handed over.
+    fn poll_take_in(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        loop {
+            match self.intake.next(buf) {
+                Next::Give => return Poll::Ready(Ok(())),
+                Next::Read if !self.pulse.has_ended() => {}
+                Next::Read => return self.poll_end(cx).map(Ok),
+                // The service wakes the task; a refusal is the last thing that is read.
+                Next::Wait => return Poll::Pending,
+                Next::Break(refusal) => return Poll::Ready(Err(refusal.into())),
+            }
+            let before = buf.filled().len();
+            ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
+            if buf.filled().len() == before {
+                self.pulse.end();
+                continue;
+            }
+            self.pulse.received();
+            self.intake.take(buf, before);
+            if buf.filled().len() > before {
+                return Poll::Ready(Ok(()));
+            }
+        }
     }
 
     /// hyper takes the client's end for its departure, so it is told late while a request is being answered.
@@ -75,16 +101,9 @@ impl ClientStream {
 
 impl AsyncRead for ClientStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if !self.pulse.has_ended() {
-            let before = buf.filled().len();
-            ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
-            if buf.filled().len() > before {
-                self.pulse.received();
-                return Poll::Ready(Ok(()));
-            }
-            self.pulse.end();
-        }
-        self.poll_end(cx).map(Ok)
+        let poll = self.poll_take_in(cx, buf);
+        self.pulse.has_part(self.intake.has_part());
+        poll
     }
 }
 

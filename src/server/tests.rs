@@ -1,6 +1,7 @@
 //! Real threads and sockets; clients that misbehave.
 
 mod doors;
+mod hostile;
 
 use std::collections::HashSet;
 use std::convert::Infallible;
@@ -20,7 +21,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, split};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use super::{Connection, Running, Service, Settings, Trigger, serve, shutdown};
+use super::{Connection, Refused, Running, Service, Settings, Trigger, serve, shutdown};
 use crate::listen::{self, Bound, Sharing, Sockets};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -63,6 +64,12 @@ impl Service for Sample {
         };
         let mut response = Response::new(Full::from(body).boxed_unsync());
         *response.status_mut() = status;
+        response
+    }
+
+    fn refuse(&self, refused: &Refused, _: &Rc<Connection>) -> Response<Self::Body> {
+        let mut response = Response::new(Full::from(refused.refusal.to_string()).boxed_unsync());
+        *response.status_mut() = refused.refusal.status();
         response
     }
 }

@@ -53,11 +53,6 @@ pub const PHP: &[Difference] = &[
         "nginx takes the name from `Authorization`, though nobody has checked the password",
     ),
     differs(
-        "REQUEST_URI",
-        |theirs, ours| (theirs, ours) == (Some("/ttrss/tool.php?x#y"), Some("/ttrss/tool.php?x")),
-        "RFC 9110 section 7.1: a fragment is no part of what is asked for",
-    ),
-    differs(
         "HTTP_X_TWICE",
         |theirs, ours| (theirs, ours) == (Some("2"), Some("1, 2")),
         "RFC 3875 section 4.1.18: fields of one name are one variable; of nginx's two PHP keeps the last",

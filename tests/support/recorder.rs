@@ -7,13 +7,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// How a request is answered: writes to the connection; `false` closes it afterwards.
-pub type Answer = dyn Fn(&Request, &mut TcpStream) -> bool + Send + Sync;
-
 /// A request as it came.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// Request line and fields, as they came.
+    /// Request line and fields, as they came; what is not UTF-8 as U+FFFD.
     pub head: String,
     /// The body, without its framing.
     pub body: Vec<u8>,
@@ -39,6 +36,7 @@ pub struct Recorder {
     address: SocketAddr,
     requests: Mutex<Receiver<Request>>,
     connections: Arc<AtomicUsize>,
+    broken: Arc<AtomicUsize>,
 }
 
 impl Recorder {
@@ -48,28 +46,54 @@ impl Recorder {
         Self::answering(|_, stream| stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n").is_ok())
     }
 
-    /// A backend with answers of the test's own.
+    /// A backend with answers of the test's own: writes to the connection; `false` closes it afterwards.
     #[must_use]
     pub fn answering(answer: impl Fn(&Request, &mut TcpStream) -> bool + Send + Sync + 'static) -> Self {
+        Self::serving(move |stream, sender| {
+            loop {
+                let request = read(stream)?;
+                let _ = sender.send(request.clone());
+                if !answer(&request, stream.get_mut()) {
+                    return Some(());
+                }
+            }
+        })
+    }
+
+    /// A backend that answers when it has the head, reads no body, and closes.
+    #[must_use]
+    pub fn before_bodies(answer: impl Fn(&Request, &mut TcpStream) + Send + Sync + 'static) -> Self {
+        Self::serving(move |stream, sender| {
+            let request = Request { head: read_head(stream)?, body: Vec::new() };
+            let _ = sender.send(request.clone());
+            answer(&request, stream.get_mut());
+            Some(())
+        })
+    }
+
+    /// `serve` sees to a connection that carries something; none: it broke off.
+    fn serving(serve: impl Fn(&mut BufReader<TcpStream>, &Sender<Request>) -> Option<()> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (sender, requests) = channel();
-        let connections = Arc::new(AtomicUsize::new(0));
-        let (answer, counter): (Arc<Answer>, _) = (Arc::new(answer), connections.clone());
+        let (connections, broken) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (serve, counters) = (Arc::new(serve), (connections.clone(), broken.clone()));
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let (answer, sender, counter) = (answer.clone(), sender.clone(), counter.clone());
+                let (serve, sender, (connections, broken)) = (serve.clone(), sender.clone(), counters.clone());
                 std::thread::spawn(move || {
                     let mut stream = BufReader::new(stream);
                     // A probe connects and sends nothing: it does not count.
                     if stream.fill_buf().is_ok_and(|bytes| !bytes.is_empty()) {
-                        counter.fetch_add(1, Ordering::SeqCst);
-                        serve(&mut stream, &*answer, &sender);
+                        connections.fetch_add(1, Ordering::SeqCst);
+                        if serve(&mut stream, &sender).is_none() {
+                            broken.fetch_add(1, Ordering::SeqCst);
+                        }
                     }
                 });
             }
         });
-        Self { address, requests: Mutex::new(requests), connections }
+        Self { address, requests: Mutex::new(requests), connections, broken }
     }
 
     /// Where it listens.
@@ -87,13 +111,25 @@ impl Recorder {
     /// Whether it got no further request up to now.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.requests.lock().unwrap().try_recv().is_err()
+        self.try_next().is_none()
+    }
+
+    /// The next request that it got up to now.
+    #[must_use]
+    pub fn try_next(&self) -> Option<Request> {
+        self.requests.lock().unwrap().try_recv().ok()
     }
 
     /// How many connections carried at least one request.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
+    }
+
+    /// How many connections have ended inside of a request, or between two of them.
+    #[must_use]
+    pub fn broken(&self) -> usize {
+        self.broken.load(Ordering::SeqCst)
     }
 
     /// A manifest that sends everything here. `rule` goes into its one rule.
@@ -114,24 +150,18 @@ spec:
     }
 }
 
-fn serve(stream: &mut BufReader<TcpStream>, answer: &Answer, sender: &Sender<Request>) {
-    loop {
-        let Some(request) = read(stream) else { return };
-        let _ = sender.send(request.clone());
-        if !answer(&request, stream.get_mut()) {
-            return;
-        }
-    }
-}
-
-fn read(stream: &mut BufReader<TcpStream>) -> Option<Request> {
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        if stream.read_line(&mut head).ok()? == 0 {
+fn read_head(stream: &mut BufReader<TcpStream>) -> Option<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        if stream.read_until(b'\n', &mut head).ok()? == 0 {
             return None;
         }
     }
-    let mut request = Request { head, body: Vec::new() };
+    Some(String::from_utf8_lossy(&head).into_owned())
+}
+
+fn read(stream: &mut BufReader<TcpStream>) -> Option<Request> {
+    let mut request = Request { head: read_head(stream)?, body: Vec::new() };
     if request.values("transfer-encoding") == ["chunked"] {
         loop {
             let mut line = String::new();
