@@ -128,7 +128,7 @@ mod tests {
         }
         assert_eq!(
             results[1]["message"]["text"],
-            "spec.hostnme: unknown field `hostnme`; known fields: `container`, `parentRefs`, `hostnames`, `backends`, `rules`"
+            "spec.hostnme: unknown field `hostnme`; known fields: `container`, `parentRefs`, `hostnames`, `backends`, `rules`, `errorPages`"
         );
         assert_eq!(
             results[1]["locations"][0]["physicalLocation"]["region"],

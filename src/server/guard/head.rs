@@ -110,7 +110,8 @@ impl Head {
                 }
                 self.host = true;
             }
-            6 if is("expect") => self.unmet |= !trim(value).eq_ignore_ascii_case(b"100-continue"),
+            // An empty list expects nothing (RFC 9110 section 10.1.1).
+            6 if is("expect") => self.unmet |= !(trim(value).is_empty() || trim(value).eq_ignore_ascii_case(b"100-continue")),
             7 if is("upgrade") => self.upgrade = true,
             14 if is("content-length") => {
                 let length = framing::length(value)?;
