@@ -11,17 +11,29 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
+use super::replay::Reading;
 use super::{Error, Phase, fastcgi, files, http};
 
 /// The body of a request, on its way to a backend: counted, and with a limit on silence.
 #[derive(Debug)]
 pub struct RequestBody {
-    inner: Option<Incoming>,
+    inner: Inner,
     left: Option<u64>,
     limit: u64,
     idle: Duration,
     timer: Option<Pin<Box<Sleep>>>,
     counter: Option<Rc<Cell<u64>>>,
+}
+
+/// Where its bytes come from.
+#[derive(Debug)]
+enum Inner {
+    /// Nowhere.
+    None,
+    /// The client.
+    Client(Incoming),
+    /// What is kept of it, then the client: limits and counter are those of the body behind.
+    Kept(Reading),
 }
 
 impl RequestBody {
@@ -32,14 +44,19 @@ impl RequestBody {
     pub fn new(inner: Incoming, limit: Option<u64>, idle: Duration) -> Result<Self, Error> {
         match (limit, inner.size_hint().lower()) {
             (Some(limit), announced) if announced > limit => Err(Error::BodyTooLarge(limit)),
-            _ => Ok(Self { inner: Some(inner), left: limit, limit: limit.unwrap_or(u64::MAX), idle, timer: None, counter: None }),
+            _ => Ok(Self { inner: Inner::Client(inner), left: limit, limit: limit.unwrap_or(u64::MAX), idle, timer: None, counter: None }),
         }
     }
 
     /// No body.
     #[must_use]
     pub fn empty() -> Self {
-        Self { inner: None, left: None, limit: u64::MAX, idle: Duration::ZERO, timer: None, counter: None }
+        Self { inner: Inner::None, left: None, limit: u64::MAX, idle: Duration::ZERO, timer: None, counter: None }
+    }
+
+    /// One that was kept.
+    pub(super) fn again(reading: Reading) -> Self {
+        Self { limit: reading.limit(), inner: Inner::Kept(reading), ..Self::empty() }
     }
 
     /// The same, with its bytes added to `counter` as they come.
@@ -51,7 +68,11 @@ impl RequestBody {
     /// Its length in bytes, if the client announced one; `Some(0)` for none.
     #[must_use]
     pub fn length(&self) -> Option<u64> {
-        self.inner.as_ref().map_or(Some(0), |inner| inner.size_hint().exact())
+        match &self.inner {
+            Inner::None => Some(0),
+            Inner::Client(inner) => inner.size_hint().exact(),
+            Inner::Kept(reading) => reading.length(),
+        }
     }
 
     /// The limit in bytes; `u64::MAX`: none.
@@ -73,7 +94,11 @@ impl Body for RequestBody {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let this = self.get_mut();
-        let Some(inner) = &mut this.inner else { return Poll::Ready(None) };
+        let inner = match &mut this.inner {
+            Inner::None => return Poll::Ready(None),
+            Inner::Client(inner) => inner,
+            Inner::Kept(reading) => return reading.poll_frame(cx),
+        };
         let Poll::Ready(frame) = Pin::new(inner).poll_frame(cx) else {
             ready!(this.poll_idle(cx));
             return Poll::Ready(Some(Err(Error::Timeout(Phase::Client))));
@@ -92,11 +117,19 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.as_ref().is_none_or(Incoming::is_end_stream)
+        match &self.inner {
+            Inner::None => true,
+            Inner::Client(inner) => inner.is_end_stream(),
+            Inner::Kept(reading) => reading.is_over(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), Incoming::size_hint)
+        match &self.inner {
+            Inner::None => SizeHint::with_exact(0),
+            Inner::Client(inner) => inner.size_hint(),
+            Inner::Kept(reading) => reading.length().map_or_else(SizeHint::default, SizeHint::with_exact),
+        }
     }
 }
 

@@ -5,9 +5,13 @@
 
 mod body;
 mod error;
+mod failed;
 pub mod fastcgi;
 pub mod files;
 pub mod http;
+mod replay;
 
 pub use body::{RequestBody, ResponseBody};
 pub use error::{Error, Phase};
+pub use failed::Failed;
+pub use replay::Replay;

@@ -15,7 +15,7 @@ use crate::dial::Address;
 use crate::names::{AppName, SectionName};
 use crate::resolve::ResolvedApp;
 use crate::route::{
-    Backend, CompiledApp, Endpoint, FastcgiSettings, Files, HttpSettings, Parent, Protocol, Rule, Script, Share, Template, Timeouts,
+    Backend, CompiledApp, Endpoint, FastcgiSettings, Files, HttpSettings, Parent, Protocol, Retry, Rule, Script, Share, Template, Timeouts,
 };
 
 /// Idle connections that are kept to an HTTP backend, per thread.
@@ -93,7 +93,13 @@ fn compile_rule(index: usize, rule: &v1::Rule, names: &HashMap<&SectionName, usi
             idle: limit(rule.timeouts.backend_read),
         },
         body_limit: rule.limits.request_body.limit(),
+        retry: rule.retry.as_ref().map(compile_retry),
     })
+}
+
+fn compile_retry(retry: &v1::Retry) -> Retry {
+    let backoff = retry.backoff.map(|backoff| backoff.limit().unwrap_or_default());
+    Retry { codes: retry.codes.as_slice().into(), attempts: retry.attempts, backoff }
 }
 
 fn compile_files(files: &v1::Files, names: &HashMap<&SectionName, usize>, field: &str) -> Result<Files, Error> {
@@ -133,7 +139,7 @@ fn compile_backend(backend: &v1::Backend, addresses: &[Option<Address>], before:
     let before = before.and_then(|before| before.backends.iter().find(|before| before.name == backend.name));
     let endpoints = backend.endpoints();
     let endpoints = endpoints.iter().zip(addresses).map(|(written, address)| endpoint(written, address.clone(), before)).collect();
-    Ok(Backend { name: backend.name.clone(), endpoints, protocol, keep })
+    Ok(Backend { name: backend.name.clone(), endpoints, protocol, keep, hold: backend.hold.limit() })
 }
 
 fn endpoint(written: &v1::Endpoint, address: Option<Address>, before: Option<&Backend>) -> Endpoint {

@@ -1,19 +1,22 @@
-//! A request -> the answer of a backend.
+//! A request -> the answer of a backend, after as many attempts as are allowed and needed.
 //!
 //! In: a request on its way, the backend that was picked. Out: its answer, or why there is none. Never: a second attempt of what the
-//! application may have seen.
+//! application may have seen, unless that is asked for and safe.
 
 use std::sync::Arc;
 
 use http::Response;
+use tokio::time::{Instant, sleep};
 
 use super::Proxy;
-use super::balance::{self, Tried};
+use super::balance;
+use super::errand::Errand;
 use super::forward::Forward;
-use super::hop;
+use super::hold::Place;
 use super::rescue::Cause;
-use crate::backend::{Error, ResponseBody, fastcgi, http as http_backend};
-use crate::route::{CompiledApp, Protocol, Rule};
+use super::retry::{Attempts, Left, Next};
+use crate::backend::{Error, ResponseBody};
+use crate::route::{Backend, CompiledApp, Rule};
 
 impl Proxy {
     /// Sends the request to a backend of the App, by its index.
@@ -22,29 +25,62 @@ impl Proxy {
         app: &Arc<CompiledApp>,
         rule: &Rule,
         index: usize,
-        mut forward: Forward<'_>,
+        forward: Forward<'_>,
     ) -> Result<Response<ResponseBody>, Cause> {
         let (backend, record) = (&app.backends[index], forward.record());
         record.asks(app, index);
-        let endpoint = balance::choose(backend, Tried::default());
-        let address = backend.endpoints[endpoint].address.as_ref().ok_or(Cause::Backend(Error::Unavailable))?;
-        let body = forward.take_body(rule)?;
-        match &backend.protocol {
-            Protocol::Http(settings) => {
-                let (request, client) = forward.into_http(settings, body)?;
-                let call = http_backend::Call { address, timeouts: rule.timeouts, keep: backend.keep };
-                let answer = self.http.send(call, request).await.map_err(Cause::Backend)?;
-                record.heard();
-                hop::upgraded(answer, client, app, rule.timeouts.idle, record)
+        let mut attempts = Attempts::new(rule, backend);
+        let mut errand = Errand::new(forward, rule, backend, attempts.repeats())?;
+        let (mut moved, mut held): (Option<Place>, _) = (None, None);
+        loop {
+            let (app, index) = moved.as_ref().map_or((app, index), |place| (&place.app, place.backend));
+            let backend = &app.backends[index];
+            let endpoint = balance::choose(backend, attempts.tried());
+            let outcome = self.send(&mut errand, app, (index, endpoint), rule).await;
+            let next = next(&mut attempts, &mut errand, &outcome, endpoint, (app, backend));
+            match (next, outcome) {
+                (Next::Hold(pause), Err(error)) => {
+                    // What was sent before had a backend: it is another one's absence that begins.
+                    held = held.filter(|_| !matches!(error, Error::Closed(_)));
+                    let until = *held.get_or_insert_with(|| Instant::now() + backend.hold.unwrap_or_default());
+                    let place = self.holds.wait(app, index, self.dice.longer(pause), until, record).await;
+                    moved = Some(place.map_err(|lost| lost.cause(error))?);
+                    record.repeats(None);
+                }
+                (Next::Again(pause), outcome) => {
+                    record.repeats(outcome.as_ref().err());
+                    drop(outcome);
+                    if !pause.is_zero() {
+                        sleep(self.dice.longer(pause)).await;
+                    }
+                }
+                (_, outcome) => {
+                    let answer = outcome.map_err(Cause::Backend)?;
+                    record.heard();
+                    return errand.finish(answer, app, rule, record);
+                }
             }
-            Protocol::Fastcgi(settings) => {
-                let id = forward.values().id.to_string();
-                let request = forward.fastcgi(&id);
-                let call = fastcgi::Call { app, backend: index, endpoint, settings, request, body, timeouts: rule.timeouts };
-                let answer = self.fastcgi.exchange(call).await.map_err(Cause::Backend)?;
-                record.heard();
-                Ok(answer)
-            }
+        }
+    }
+}
+
+/// What comes after an attempt; if it is another one, the errand is ready for it.
+fn next(
+    attempts: &mut Attempts<'_>,
+    errand: &mut Errand<'_>,
+    outcome: &Result<Response<ResponseBody>, Error>,
+    endpoint: usize,
+    (app, backend): (&CompiledApp, &Backend),
+) -> Next {
+    match outcome {
+        Ok(answer) => attempts.answered(answer.status(), endpoint, backend, || errand.rewind()),
+        Err(error) => {
+            let left = match errand.is_unsent() {
+                true => Left::Unsent,
+                false if errand.rewind() => Left::Kept,
+                false => Left::Nothing,
+            };
+            attempts.failed(error, left, endpoint, backend, || app.init.as_ref().is_some_and(|init| init.is_ending()))
         }
     }
 }

@@ -14,6 +14,11 @@ impl Tried {
         self.0 |= 1 << endpoint;
     }
 
+    /// Whether there is one that was not tried.
+    pub(super) fn leaves(self, backend: &Backend) -> bool {
+        (0..backend.endpoints.len()).any(|endpoint| !self.has(endpoint))
+    }
+
     fn has(self, endpoint: usize) -> bool {
         self.0 & (1 << endpoint) != 0
     }

@@ -1,6 +1,7 @@
 //! Backends by weight -> one of them.
 
 use std::cell::Cell;
+use std::time::Duration;
 
 use super::id::{mix, seed};
 use crate::route::Share;
@@ -12,6 +13,12 @@ pub(super) struct Dice(Cell<u64>);
 impl Dice {
     pub(super) fn new() -> Self {
         Self(Cell::new(seed()))
+    }
+
+    /// A length of time, or up to half as much more, so that those who wait alike do not come back at the same moment.
+    pub(super) fn longer(&self, time: Duration) -> Duration {
+        let half = u64::try_from(time.as_nanos() / 2).unwrap_or(u64::MAX - 1);
+        time + Duration::from_nanos(self.roll(half + 1))
     }
 
     /// A number below `sides`, which is not 0.

@@ -45,6 +45,8 @@ pub(super) struct Record {
     sent: Cell<u64>,
     /// What waits for the 101 to be out.
     tunnel: Cell<Option<Begin>>,
+    /// Its backend is away.
+    waiting: Cell<bool>,
     log: Option<Log>,
 }
 
@@ -90,6 +92,7 @@ impl Recorder {
             received: OnceCell::new(),
             sent: Cell::new(0),
             tunnel: Cell::new(None),
+            waiting: Cell::new(false),
             log,
         }
     }
@@ -111,6 +114,26 @@ impl Record {
         if let Some(log) = &self.log {
             log.asked.set(Some(Instant::now()));
         }
+    }
+
+    /// It is sent again, after this error.
+    pub(super) fn repeats(&self, error: Option<&Error>) {
+        if let Some(error) = error {
+            self.broke_off(error);
+        }
+        if let Some(backend) = self.backend.get() {
+            backend.retried();
+        }
+    }
+
+    /// It waits for its backend, or does not any more.
+    pub(super) fn waits(&self, waiting: bool) {
+        self.waiting.set(waiting);
+    }
+
+    /// Whether it waits for its backend.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.waiting.get()
     }
 
     /// The head of the backend's answer is there.

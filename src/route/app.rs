@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
-use super::{Endpoint, Filter, Matcher, Parent, Template};
+use super::{Endpoint, Filter, Matcher, Parent, Retry, Template};
 use crate::container::init::Init;
 use crate::container::rootfs::Rootfs;
 use crate::names::{AppName, ContainerPath, HostPattern, SectionName};
@@ -54,6 +54,8 @@ pub struct Rule {
     pub timeouts: Timeouts,
     /// The largest request body in bytes; `None`: no limit.
     pub body_limit: Option<u64>,
+    /// Whether and when a failed request is sent again.
+    pub retry: Option<Retry>,
 }
 
 /// A backend's share of a rule's requests.
@@ -89,6 +91,8 @@ pub struct Backend {
     pub protocol: Protocol,
     /// Idle connections kept per thread.
     pub keep: usize,
+    /// How long a request waits while it is away; `None`: not at all.
+    pub hold: Option<Duration>,
 }
 
 /// What is spoken with a backend.

@@ -23,6 +23,7 @@ pub(super) fn app(name: &str, first_seen: u64, hosts: &[&str], prefixes: &[&str]
         has_backend_refs: false,
         timeouts: Timeouts { request: None, connect: None, idle: None },
         body_limit: None,
+        retry: None,
     };
     Arc::new(CompiledApp {
         name: name.parse().unwrap(),

@@ -10,6 +10,7 @@ mod fixture;
 mod listeners;
 mod matcher;
 pub mod path;
+mod retry;
 mod table;
 mod template;
 
@@ -18,5 +19,6 @@ pub use endpoint::{Endpoint, Health, InFlight};
 pub use filter::{Filter, HeaderEdit, PathEdit, Redirect, Rewrite};
 pub use listeners::{Front, Listeners, Parent};
 pub use matcher::{Matcher, PathMatcher, Request, Specificity, ValueMatcher, anchored};
+pub use retry::Retry;
 pub use table::{Match, Miss, Table};
 pub use template::{Placeholder, Template, TemplateError};

@@ -15,7 +15,7 @@ use super::body::UpstreamBody;
 use super::key::{Key, fingerprint};
 use super::link::{Failure, Link};
 use super::pool::Pool;
-use crate::backend::{Error, Phase, RequestBody, ResponseBody};
+use crate::backend::{Error, Failed, Phase, RequestBody, ResponseBody};
 use crate::dial::{self, Address};
 use crate::route::Timeouts;
 
@@ -34,6 +34,9 @@ pub struct Call<'a> {
     pub keep: usize,
 }
 
+/// Why there is no answer, and the request if it was not sent.
+pub type Unsent = Failed<Box<Request<RequestBody>>>;
+
 /// What an answer may be depends on what was asked.
 #[derive(Debug, Clone, Copy)]
 struct Asked {
@@ -48,8 +51,8 @@ impl Pool {
     ///
     /// # Errors
     /// [`Error::Connect`] and `Timeout(Connect)` before a connection stands; `Timeout(Backend)`, [`Error::Closed`], [`Error::Http`],
-    /// [`Error::Protocol`] for what the backend does; what the request's body said if that broke off.
-    pub async fn send(&self, call: Call<'_>, mut request: Request<RequestBody>) -> Result<Response<ResponseBody>, Error> {
+    /// [`Error::Protocol`] for what the backend does; what the request's body said if that broke off. The request itself if it was not sent.
+    pub async fn send(&self, call: Call<'_>, mut request: Request<RequestBody>) -> Result<Response<ResponseBody>, Unsent> {
         frame(&mut request);
         let fingerprint = fingerprint(call.address);
         let asked =
@@ -57,17 +60,20 @@ impl Pool {
         if let Some(mut link) = self.take(fingerprint, call.address) {
             let copy = if link.idle_since.elapsed() < RESTED { None } else { copy(&request) };
             request = match link.exchange(request, call.timeouts.idle).await {
-                Ok(response) => return self.accept(response, link, asked),
+                Ok(response) => return Ok(self.accept(response, link, asked)?),
                 Err(Failure::Unsent(request)) => *request,
                 Err(Failure::Dead(error)) => copy.ok_or(error)?,
-                Err(Failure::Final(error)) => return Err(error),
+                Err(Failure::Final(error)) => return Err(error.into()),
             };
         }
-        let mut link = self.connect(call, fingerprint).await?;
+        let mut link = match self.connect(call, fingerprint).await {
+            Ok(link) => link,
+            Err(error) => return Err(Failed::unsent(error, Box::new(request))),
+        };
         match link.exchange(request, call.timeouts.idle).await {
-            Ok(response) => self.accept(response, link, asked),
-            Err(Failure::Unsent(_)) => Err(Error::Closed(None)),
-            Err(Failure::Dead(error) | Failure::Final(error)) => Err(error),
+            Ok(response) => Ok(self.accept(response, link, asked)?),
+            Err(Failure::Unsent(request)) => Err(Failed::unsent(Error::Closed(None), request)),
+            Err(Failure::Dead(error) | Failure::Final(error)) => Err(error.into()),
         }
     }
 

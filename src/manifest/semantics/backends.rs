@@ -2,6 +2,7 @@
 //!
 //! In: a backend's tree, or all of them. Out: entries of a [`Report`]; [`Backends`]. Never: a connection.
 
+use super::no_longer_than;
 use crate::manifest::nearest;
 use crate::manifest::node::{Cursor, Data};
 use crate::manifest::report::Report;
@@ -48,6 +49,9 @@ pub(super) fn check(backend: &Cursor<'_>, report: &mut Report<'_>) {
     for protocol in protocols.iter().filter(|protocol| protocol.is_map()) {
         check_address(protocol, report);
     }
+    if let Some(hold) = backend.get("hold") {
+        no_longer_than("10m", &hold, report);
+    }
     if let Some(http) = backend.get("http") {
         if let Some(version) = http.get("protocol").filter(|version| version.text() == Some("H2C")) {
             report.unsupported(&version, Some("`HTTP1` is".to_owned()));
@@ -71,8 +75,5 @@ fn check_address(protocol: &Cursor<'_>, report: &mut Report<'_>) {
             let message = format!("the backend has two addresses, `{}` and `{}`", first.name(), second.name());
             report.key(second, message, Some("keep one of them".to_owned()));
         }
-    }
-    if let Some(endpoints) = endpoints.filter(|_| !no_endpoints) {
-        report.unsupported(&endpoints, Some("name one address by `unix`, `tcp` or `port`".to_owned()));
     }
 }

@@ -72,7 +72,9 @@ impl Peer {
             server: "127.0.0.1:80".parse().unwrap(),
             request_id: "r1",
         };
-        self.pool.exchange(Call { app: &self.app, backend: 0, endpoint: 0, settings, request, body, timeouts }).await
+        let (app, content) = (&self.app, body.into());
+        let call = Call { app, backend: 0, endpoint: 0, settings, request, content, patient: false, timeouts };
+        self.pool.exchange(call).await.map_err(|failed| failed.error)
     }
 
     async fn get(&self) -> Result<Response<ResponseBody>, Error> {
@@ -95,7 +97,8 @@ impl Peer {
 fn app(address: Option<Address>, keep: usize) -> Arc<CompiledApp> {
     let settings = FastcgiSettings { root: None, index: None, params: Vec::new() };
     let endpoint = Endpoint { name: "/app.sock".into(), address, health: Arc::default() };
-    let backend = Backend { name: "php".parse().unwrap(), endpoints: vec![endpoint], protocol: Protocol::Fastcgi(settings), keep };
+    let protocol = Protocol::Fastcgi(settings);
+    let backend = Backend { name: "php".parse().unwrap(), endpoints: vec![endpoint], protocol, keep, hold: None };
     Arc::new(CompiledApp {
         name: "app".parse().unwrap(),
         generation: 1,
