@@ -26,6 +26,8 @@ struct Kept {
     source: RequestBody,
     /// What came, unless it was too much.
     bytes: Vec<u8>,
+    /// All of it came.
+    ended: bool,
     /// The client's part broke off, or more came than is kept.
     lost: bool,
     /// Which of the readers is the last: the one before may still be in the hands of a connection that is being closed.
@@ -51,7 +53,7 @@ impl Replay {
             Some(0) => (body, Some(Self(None))),
             Some(length) if length > MOST as u64 => (body, None),
             length => {
-                let kept = Kept { source: body, bytes: Vec::new(), lost: false, turn: 0 };
+                let kept = Kept { source: body, bytes: Vec::new(), ended: false, lost: false, turn: 0 };
                 let kept = Rc::new(RefCell::new(kept));
                 let reading = Reading { kept: kept.clone(), turn: 0, at: 0, length };
                 (RequestBody::again(reading), Some(Self(Some(kept))))
@@ -63,17 +65,28 @@ impl Replay {
     #[must_use]
     pub fn again(&self) -> Option<RequestBody> {
         let Some(shared) = &self.0 else { return Some(RequestBody::empty()) };
-        let mut kept = shared.borrow_mut();
-        kept.turn += 1;
-        let length = kept.source.length().map(|left| left + kept.bytes.len() as u64);
-        (!kept.lost).then(|| RequestBody::again(Reading { kept: shared.clone(), turn: kept.turn, at: 0, length }))
+        let reading = {
+            let mut kept = shared.borrow_mut();
+            kept.turn += 1;
+            if kept.lost {
+                return None;
+            }
+            let length = kept.source.length().map(|left| left + kept.bytes.len() as u64);
+            Reading { kept: shared.clone(), turn: kept.turn, at: 0, length }
+        };
+        Some(RequestBody::again(reading))
     }
 }
 
 impl Kept {
     fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
-        let frame = ready!(Pin::new(&mut self.source).poll_frame(cx));
-        let Some(frame) = frame else { return Poll::Ready(None) };
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let Some(frame) = ready!(Pin::new(&mut self.source).poll_frame(cx)) else {
+            self.ended = true;
+            return Poll::Ready(None);
+        };
         let piece = match frame {
             Ok(frame) => frame.into_data().unwrap_or_default(),
             Err(error) => {
@@ -105,7 +118,7 @@ impl Reading {
     /// Nothing is to come.
     pub(super) fn is_over(&self) -> bool {
         let kept = self.kept.borrow();
-        self.at >= kept.bytes.len() && kept.source.is_end_stream()
+        self.at >= kept.bytes.len() && (kept.ended || kept.source.is_end_stream())
     }
 
     pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
