@@ -134,5 +134,5 @@ fn backends(families: &mut Families<'_>, cells: &[Arc<BackendCells>]) -> fmt::Re
         *retries.entry((&cell.app, &cell.backend)).or_default() += cell.retries.get();
     }
     let samples = retries.into_iter().map(|((app, backend), count)| ([("app", app), ("backend", backend)], Value::Count(count)));
-    families.family(Kind::Counter, "lxcproxy_backend_retries", "Requests that were sent to a backend again.", samples)
+    families.family(Kind::Counter, "lxcproxy_backend_retries", "Attempts to send a request to a backend again.", samples)
 }

@@ -40,12 +40,14 @@ impl Proxy {
             let next = next(&mut attempts, &mut errand, &outcome, endpoint, (app, backend));
             match (next, outcome) {
                 (Next::Hold(pause), Err(error)) => {
-                    // What was sent before had a backend: it is another one's absence that begins.
-                    held = held.filter(|_| !matches!(error, Error::Closed(_)));
+                    if let Error::Closed(_) = error {
+                        // There was a backend: this is the begin of another absence.
+                        held = None;
+                        record.repeats(Some(&error));
+                    }
                     let until = *held.get_or_insert_with(|| Instant::now() + backend.hold.unwrap_or_default());
                     let place = self.holds.wait(app, index, self.dice.longer(pause), until, record).await;
                     moved = Some(place.map_err(|lost| lost.cause(error))?);
-                    record.repeats(None);
                 }
                 (Next::Again(pause), outcome) => {
                     record.repeats(outcome.as_ref().err());

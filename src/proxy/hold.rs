@@ -185,7 +185,7 @@ async fn run(search: Rc<Search>, room: Rc<Room>, name: Name, reader: Reader) {
 /// Looks again and again, sooner if a new snapshot is served. `None`: nobody waits.
 async fn look_for((app, backend): &Name, mut reader: Reader, waited_for: impl Fn() -> bool) -> Option<Result<Place, Lost>> {
     let (dice, mut pause) = (Dice::new(), FIRST_PAUSE);
-    loop {
+    for turn in 0_usize.. {
         let (revision, found) = {
             let snapshot = reader.load();
             (snapshot.revision, snapshot.listeners.app(app.as_str()).cloned())
@@ -193,7 +193,7 @@ async fn look_for((app, backend): &Name, mut reader: Reader, waited_for: impl Fn
         let Some(app) = found else { return Some(Err(Lost::App)) };
         let Some(index) = app.backends.iter().position(|known| known.name == *backend) else { return Some(Err(Lost::Backend)) };
         let place = Place { app, backend: index };
-        if place.is_there().await {
+        if place.is_there(turn).await {
             return Some(Ok(place));
         }
         drop(place);
@@ -210,16 +210,22 @@ async fn look_for((app, backend): &Name, mut reader: Reader, waited_for: impl Fn
         }
         pause = (pause * 2).min(LAST_PAUSE);
     }
+    None
 }
 
 impl Place {
-    /// Whether one of its endpoints accepts a connection. What is about to be killed with its container does not count.
-    async fn is_there(&self) -> bool {
+    /// Whether one of its endpoints accepts a connection; each look begins with another one. What is about to be killed with its container
+    /// does not count.
+    async fn is_there(&self, turn: usize) -> bool {
         if self.app.init.as_ref().is_some_and(|init| init.is_ending()) {
             return false;
         }
-        for address in self.app.backends[self.backend].endpoints.iter().filter_map(|endpoint| endpoint.address.as_ref()) {
-            if dial::connect(address, Some(Instant::now() + LOOK)).await.is_ok() {
+        let (endpoints, end) = (&self.app.backends[self.backend].endpoints, Instant::now() + LOOK);
+        for number in 0..endpoints.len() {
+            let endpoint = &endpoints[(turn.wrapping_add(number)) % endpoints.len()];
+            if let Some(address) = &endpoint.address
+                && dial::connect(address, Some(end)).await.is_ok()
+            {
                 return true;
             }
         }

@@ -131,3 +131,43 @@ fn php_fpm_restarts_in_its_container_without_an_error() {
         setup.container.exec(&["sh", "-c", ": > /var/www/posts"]);
     }
 }
+
+/// Kills its worker on the first visit of each path.
+const MORTAL: &str = "<?php
+$mark = '/tmp/' . md5($_SERVER['REQUEST_URI']);
+$body = file_get_contents('php://input');
+if (!file_exists($mark)) {
+    touch($mark);
+    exec('kill -9 ' . getmypid());
+}
+echo strlen($body);
+";
+
+#[test]
+fn a_worker_that_dies_is_no_reason_to_give_up_what_may_be_sent_twice() {
+    needs!(lxc, root, php_fpm, curl);
+    let setup = Setup::new();
+    setup.container.write("/var/www/mortal.php", MORTAL);
+    let body = vec![b'x'; 50_000];
+    for (version, hold, retry, status) in [("1", "hold: 1m", "", 200), ("2", "hold: 0s", "", 502), ("3", "hold: 0s", "retry: {}", 200)] {
+        let filter =
+            format!("{{type: ResponseHeaderModifier, responseHeaderModifier: {{set: [{{name: X-Version, value: \"{version}\"}}]}}}}");
+        let manifest =
+            MANIFEST.replace("hold: 2m", hold).replace("  - files:", &format!("  - filters: [{filter}]\n    {retry}\n    files:"));
+        setup.daemon.manifest("app.yaml", &manifest);
+        setup.daemon.eventually(PATIENCE, || match setup.daemon.get("/").header("x-version") {
+            served if served == version => Ok(()),
+            served => Err(format!("{served:?} is served")),
+        });
+        for (number, framing) in ["X-Framing: length", "Transfer-Encoding: chunked"].into_iter().enumerate() {
+            let ask = |method: &str| {
+                let request = setup.daemon.request(&format!("/mortal.php?{version}{number}{method}"));
+                request.method(method).arg("-H").arg(framing).body(body.clone()).send()
+            };
+            let answer = ask("PUT");
+            assert_eq!(answer.status, status, "{version}, {framing}: {answer:?}");
+            assert!(status != 200 || answer.text() == "50000", "{version}, {framing}: {answer:?}");
+            assert_eq!(ask("POST").status, 502, "{version}, {framing}");
+        }
+    }
+}

@@ -43,6 +43,9 @@ fn following(acts: &Acts) -> Recorder {
     })
 }
 
+/// What stands in the rule, the method, the body; what goes wrong; the status of the answer, and how often the backend was asked.
+type Row<'r> = (&'r str, &'r str, &'r dyn Fn(Curl) -> Curl, &'r [Act], u16, usize);
+
 fn daemon(backend: &Recorder, rule: &str) -> Daemon {
     Daemon::builder().manifest("app.yaml", &backend.manifest(rule)).arg("--threads").arg("1").start()
 }
@@ -63,7 +66,7 @@ fn what_is_sent_again_depends_on_method_body_and_what_went_wrong() {
     let codes = "retry: {codes: [502, 503], attempts: 2}";
     let timeout = "retry: {}\n    timeouts: {backendRead: 300ms}";
     #[rustfmt::skip]
-    let table: [(&str, &str, &dyn Fn(Curl) -> Curl, &[Act], u16, usize); 28] = [
+    let table: [Row<'_>; 28] = [
         // What goes wrong: an answer, a break, silence.
         (codes, "GET", &none, &[Answer(503)], 200, 2),
         (codes, "GET", &none, &[Answer(503), Answer(502)], 200, 3),
