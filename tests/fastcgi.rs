@@ -99,7 +99,9 @@ impl PhpFpm {
             request_id: "r-1",
         };
         let timeouts = Timeouts { request: None, connect: Some(PATIENCE), idle: Some(PATIENCE) };
-        self.pool.exchange(Call { app: &self.app, backend: 0, endpoint: 0, settings, request, body, timeouts }).await
+        let (app, content) = (&self.app, body.into());
+        let call = Call { app, backend: 0, endpoint: 0, settings, request, content, patient: false, timeouts };
+        self.pool.exchange(call).await.map_err(|failed| failed.error)
     }
 
     async fn get(&self, name: &str) -> Answer {
@@ -162,6 +164,7 @@ fn app(root: &Path, keep: usize) -> Arc<CompiledApp> {
             balance: Balance::RoundRobin,
             ejection: None,
             check: None,
+            hold: None,
         }],
         root: None,
         init: None,

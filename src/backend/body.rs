@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
 use super::copy::{Copied, Copies, Fate, pipe};
+use super::replay::Reading;
 use super::{EncodedBody, Error, Phase, fastcgi, files, http};
 use crate::route::Coding;
 
@@ -30,8 +31,12 @@ pub struct RequestBody {
 /// Where a body comes from.
 #[derive(Debug)]
 enum Source {
+    /// The client.
     Client(Incoming),
+    /// What another body has passed on.
     Copy(Box<Copied>),
+    /// What is kept of it, then the client: limits and counter are those of the body behind.
+    Kept(Reading),
 }
 
 impl RequestBody {
@@ -53,6 +58,11 @@ impl RequestBody {
     #[must_use]
     pub fn empty() -> Self {
         Self { inner: None, left: None, limit: u64::MAX, idle: Duration::ZERO, timer: None, counter: None, copies: None }
+    }
+
+    /// One that was kept.
+    pub(super) fn again(reading: Reading) -> Self {
+        Self { limit: reading.limit(), inner: Some(Source::Kept(reading)), ..Self::empty() }
     }
 
     /// The same, with its bytes added to `counter` as they come.
@@ -99,7 +109,11 @@ impl Body for RequestBody {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let this = self.get_mut();
-        let Some(inner) = &mut this.inner else { return Poll::Ready(None) };
+        let inner = match &mut this.inner {
+            None => return Poll::Ready(None),
+            Some(Source::Kept(reading)) => return reading.poll_frame(cx),
+            Some(inner) => inner,
+        };
         let Poll::Ready(frame) = inner.poll_frame(cx) else {
             ready!(this.poll_idle(cx));
             return Poll::Ready(Some(Err(Error::Timeout(Phase::Client))));
@@ -142,6 +156,7 @@ impl Source {
         match self {
             Self::Client(body) => Pin::new(body).poll_frame(cx).map_err(Error::Downstream),
             Self::Copy(copy) => copy.poll_data(cx).map_ok(Frame::data).map_err(Error::Local),
+            Self::Kept(reading) => reading.poll_frame(cx),
         }
     }
 
@@ -149,6 +164,7 @@ impl Source {
         match self {
             Self::Client(body) => body.is_end_stream(),
             Self::Copy(copy) => copy.is_over(),
+            Self::Kept(reading) => reading.is_over(),
         }
     }
 
@@ -157,6 +173,7 @@ impl Source {
         match self {
             Self::Client(body) => body.size_hint(),
             Self::Copy(copy) => copy.length.map_or_else(SizeHint::default, SizeHint::with_exact),
+            Self::Kept(reading) => reading.length().map_or_else(SizeHint::default, SizeHint::with_exact),
         }
     }
 }

@@ -7,11 +7,15 @@ mod body;
 mod copy;
 mod encode;
 mod error;
+mod failed;
 pub mod fastcgi;
 pub mod files;
 pub mod http;
+mod replay;
 
 pub use body::{RequestBody, ResponseBody};
 pub use copy::Fate;
 pub use encode::EncodedBody;
 pub use error::{Error, Phase};
+pub use failed::Failed;
+pub use replay::Replay;

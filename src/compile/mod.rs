@@ -20,7 +20,7 @@ use crate::dial::Address;
 use crate::names::{AppName, SectionName};
 use crate::resolve::ResolvedApp;
 use crate::route::{
-    Backend, CompiledApp, Endpoint, FastcgiSettings, Files, HttpSettings, Parent, Protocol, Rule, Script, Share, Template, Timeouts,
+    Backend, CompiledApp, Endpoint, FastcgiSettings, Files, HttpSettings, Parent, Protocol, Retry, Rule, Script, Share, Template, Timeouts,
 };
 
 /// Idle connections that are kept to an HTTP backend, per thread.
@@ -107,7 +107,13 @@ fn compile_rule(index: usize, rule: &v1::Rule, scope: filter::Scope<'_>) -> Resu
         },
         body_limit: rule.limits.request_body.limit(),
         session: None,
+        retry: rule.retry.as_ref().map(compile_retry),
     })
+}
+
+fn compile_retry(retry: &v1::Retry) -> Retry {
+    let backoff = retry.backoff.map(|backoff| backoff.limit().unwrap_or_default());
+    Retry { codes: retry.codes.as_slice().into(), attempts: retry.attempts, backoff }
 }
 
 fn compile_files(files: &v1::Files, names: &HashMap<&SectionName, usize>, field: &str) -> Result<Files, Error> {
@@ -160,6 +166,7 @@ fn compile_backend(
         balance: balance::balance(backend.load_balancer.as_ref(), &written, &field)?,
         ejection: balance::ejection(backend.health_check.as_ref(), written.len()),
         check: balance::check(backend, identity.name, &field)?,
+        hold: backend.hold.limit(),
     })
 }
 

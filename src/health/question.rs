@@ -45,7 +45,7 @@ pub(super) async fn ask(pool: &Pool, address: &Address, check: &Check) -> Findin
 async fn send(pool: &Pool, address: &Address, question: &Question, timeout: Duration) -> Result<(u16, ResponseBody), Finding> {
     let timeouts = Timeouts { request: None, connect: Some(timeout), idle: Some(timeout) };
     let request = request(&question.path, &question.host);
-    match pool.send(Call { address, timeouts, keep: 0, protocol: question.protocol }, request).await {
+    match pool.send(Call { address, timeouts, keep: 0, protocol: question.protocol }, request).await.map_err(|failed| failed.error) {
         Ok(answer) => Ok((answer.status().as_u16(), answer.into_body())),
         Err(Error::Timeout(_)) => Err(Finding::TimedOut),
         Err(Error::Connect(_) | Error::Unavailable) => Err(Finding::Unreachable),

@@ -35,6 +35,7 @@ pub(super) struct Shared {
     pub(super) tunnels: Gauge,
     pub(super) idle_http: Gauge,
     pub(super) idle_fastcgi: Gauge,
+    pub(super) held: Gauge,
     pub(super) lines_dropped: Counter,
 }
 
@@ -80,6 +81,7 @@ pub(super) struct BackendCells {
     pub(super) backend: Box<str>,
     /// In the order of [`Fault::ALL`].
     pub(super) faults: [Counter; Fault::ALL.len()],
+    pub(super) retries: Counter,
 }
 
 /// A connection, counted until it is dropped.
@@ -128,6 +130,11 @@ impl Shard {
     pub fn tunnelled(&self) -> Tunnelled {
         self.shared.tunnels.rise();
         Tunnelled(self.shared.tunnels.clone())
+    }
+
+    /// Requests that wait for a backend that is away.
+    pub fn held(&self) -> Gauge {
+        self.shared.held.clone()
     }
 
     /// Idle connections to HTTP backends; their pool sets it.
@@ -208,6 +215,11 @@ impl BackendCounts {
     pub fn count(&self, fault: Fault) {
         self.0.faults[fault as usize].add(1);
     }
+
+    /// A request is sent to it again.
+    pub fn retried(&self) {
+        self.0.retries.add(1);
+    }
 }
 
 impl Shared {
@@ -238,7 +250,8 @@ impl Shared {
         if let Some(known) = cells.backends.iter().find(|known| *known.app == *app && *known.backend == *backend) {
             return known.clone();
         }
-        let new = Arc::new(BackendCells { app: app.into(), backend: backend.into(), faults: Default::default() });
+        let new =
+            Arc::new(BackendCells { app: app.into(), backend: backend.into(), faults: Default::default(), retries: Counter::default() });
         cells.backends.push(new.clone());
         new
     }

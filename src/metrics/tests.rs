@@ -44,6 +44,8 @@ fn a_scrape_sums_over_the_threads() {
         app.route(0, "main").count(200, 3 * MS, 10, 100);
         app.route(0, "main").count(404, 20 * MS, 0, 1);
         app.backend(1, "web").count(Fault::ConnectRefused);
+        app.backend(1, "web").retried();
+        shard.held().set(3);
         std::mem::forget(shard.connected());
         drop(shard.connected());
         shard.idle_http().set(4);
@@ -68,6 +70,8 @@ fn a_scrape_sums_over_the_threads() {
         ("lxcproxy_http_request_duration_seconds_bucket{le=\"+Inf\",app=\"app\",rule=\"main\"}", 4.0),
         ("lxcproxy_backend_errors_total{app=\"app\",backend=\"web\",reason=\"connect_refused\"}", 2.0),
         ("lxcproxy_backend_errors_total{app=\"app\",backend=\"web\",reason=\"closed\"}", 0.0),
+        ("lxcproxy_backend_retries_total{app=\"app\",backend=\"web\"}", 2.0),
+        ("lxcproxy_requests_held", 6.0),
         ("lxcproxy_connections_total", 4.0),
         ("lxcproxy_connections_active", 2.0),
         ("lxcproxy_backend_connections_idle{protocol=\"http\"}", 8.0),

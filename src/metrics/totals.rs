@@ -62,6 +62,8 @@ impl Totals {
         families.single(Kind::Gauge, "lxcproxy_connections_active", "Connections from clients, tunnels left out.", active)?;
         let tunnels = gauge(|shard| &shard.tunnels);
         families.single(Kind::Gauge, "lxcproxy_tunnels_active", "Clients joined with a backend after a 101.", tunnels)?;
+        let waiting = gauge(|shard| &shard.held);
+        families.single(Kind::Gauge, "lxcproxy_requests_held", "Requests that wait for a backend that is away.", waiting)?;
         let idle =
             [([("protocol", "http")], gauge(|shard| &shard.idle_http)), ([("protocol", "fastcgi")], gauge(|shard| &shard.idle_fastcgi))];
         families.family(Kind::Gauge, "lxcproxy_backend_connections_idle", "Connections to backends that wait for a request.", idle)?;
@@ -126,5 +128,11 @@ fn backends(families: &mut Families<'_>, cells: &[Arc<BackendCells>]) -> fmt::Re
     let samples = sums
         .into_iter()
         .map(|((app, backend, reason), count)| ([("app", app), ("backend", backend), ("reason", reason)], Value::Count(count)));
-    families.family(Kind::Counter, "lxcproxy_backend_errors", "What backends did wrong.", samples)
+    families.family(Kind::Counter, "lxcproxy_backend_errors", "What backends did wrong.", samples)?;
+    let mut retries = BTreeMap::<(&str, &str), u64>::new();
+    for cell in cells {
+        *retries.entry((&cell.app, &cell.backend)).or_default() += cell.retries.get();
+    }
+    let samples = retries.into_iter().map(|((app, backend), count)| ([("app", app), ("backend", backend)], Value::Count(count)));
+    families.family(Kind::Counter, "lxcproxy_backend_retries", "Attempts to send a request to a backend again.", samples)
 }

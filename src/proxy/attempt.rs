@@ -1,20 +1,23 @@
-//! A request -> the answer of a backend.
+//! A request -> the answer of a backend, after as many attempts as are allowed and needed.
 //!
 //! In: a request on its way, the backend that was picked. Out: its answer, or why there is none. Never: a second attempt of what the
-//! application may have seen.
+//! application may have seen, unless that is asked for and safe.
 
 use std::sync::Arc;
 
 use http::Response;
+use tokio::time::{Instant, sleep};
 
 use super::Proxy;
-use super::balance::{self, Client, Tried};
+use super::balance::{self, Client};
+use super::errand::Errand;
 use super::forward::Forward;
-use super::hop;
+use super::hold;
 use super::rescue::Cause;
+use super::retry::{Attempts, Left, Next};
 use super::session::Visit;
-use crate::backend::{Error, RequestBody, ResponseBody, fastcgi, http as http_backend};
-use crate::route::{CompiledApp, Place, Protocol, Rule};
+use crate::backend::{Error, ResponseBody};
+use crate::route::{Backend, CompiledApp, Place, Rule};
 
 impl Proxy {
     /// Sends the request to a backend of the App, by its index.
@@ -25,55 +28,74 @@ impl Proxy {
         index: usize,
         mut forward: Forward<'_>,
     ) -> Result<Response<ResponseBody>, Cause> {
-        let (record, visit) = (forward.record(), Visit::of(&forward));
+        let (backend, record) = (&app.backends[index], forward.record());
         record.asks(app, index);
-        let endpoint = balance::choose(&self.turns, app, index, Client::of(&forward), Tried::default());
+        let (visit, wish) = (Visit::of(&forward), Client::of(&forward).wish(backend));
         let mut body = forward.take_body(rule)?;
         self.mirror(app, rule, &forward, &mut body);
+        // With a body the client may be the cause when it passes.
         let limit = rule.timeouts.request.filter(|_| body.length() == Some(0));
-        let turn = balance::begin(app, index, endpoint, limit, record);
-        match self.attempt(app, rule, (index, endpoint), forward, body).await {
-            Ok(mut answer) => {
-                balance::answered(turn, answer.status());
-                visit.remember(rule, Place { backend: index, endpoint }, &mut answer);
-                Ok(answer)
-            }
-            Err(cause) => {
-                if let Cause::Backend(error) = &cause {
-                    balance::failed(turn, error);
+        let mut attempts = Attempts::new(rule, backend);
+        let mut errand = Errand::new(forward, body, backend, attempts.repeats())?;
+        let (mut moved, mut held): (Option<hold::Place>, _) = (None, None);
+        loop {
+            let (app, index) = moved.as_ref().map_or((app, index), |place| (&place.app, place.backend));
+            let backend = &app.backends[index];
+            let endpoint = balance::choose(&self.turns, app, index, wish, attempts.tried());
+            let turn = balance::begin(app, index, endpoint, limit, record);
+            let outcome = self.send(&mut errand, app, (index, endpoint), rule).await;
+            balance::over(turn, &outcome);
+            let next = next(&mut attempts, &mut errand, &outcome, endpoint, (app, backend));
+            match (next, outcome) {
+                (Next::Hold(pause), Err(error)) => {
+                    if let Error::Closed(_) = error {
+                        // There was a backend: this is the begin of another absence.
+                        held = None;
+                        record.repeats(Some(&error));
+                    }
+                    let until = *held.get_or_insert_with(|| Instant::now() + backend.hold.unwrap_or_default());
+                    let place = self.holds.wait(app, index, self.dice.longer(pause), until, record).await;
+                    moved = Some(place.map_err(|lost| lost.cause(error))?);
                 }
-                Err(cause)
+                (Next::Again(pause), outcome) => {
+                    record.repeats(outcome.as_ref().err());
+                    drop(outcome);
+                    if !pause.is_zero() {
+                        sleep(self.dice.longer(pause)).await;
+                    }
+                }
+                (_, outcome) => {
+                    let answer = outcome.map_err(Cause::Backend)?;
+                    record.heard();
+                    let mut answer = errand.finish(answer, app, rule, record)?;
+                    if moved.is_none() {
+                        // Indexes of another generation mean nothing to the rule's cookie.
+                        visit.remember(rule, Place { backend: index, endpoint }, &mut answer);
+                    }
+                    return Ok(answer);
+                }
             }
         }
     }
+}
 
-    /// Asks one endpoint.
-    async fn attempt(
-        &self,
-        app: &Arc<CompiledApp>,
-        rule: &Rule,
-        (index, endpoint): (usize, usize),
-        forward: Forward<'_>,
-        body: RequestBody,
-    ) -> Result<Response<ResponseBody>, Cause> {
-        let (backend, record) = (&app.backends[index], forward.record());
-        let address = backend.endpoints[endpoint].address.as_ref().ok_or(Cause::Backend(Error::Unavailable))?;
-        match &backend.protocol {
-            Protocol::Http(settings) => {
-                let (request, client) = forward.into_http(settings, body)?;
-                let call = http_backend::Call { address, timeouts: rule.timeouts, keep: backend.keep, protocol: settings.protocol };
-                let answer = self.http.send(call, request).await.map_err(Cause::Backend)?;
-                record.heard();
-                hop::upgraded(answer, client, app, rule.timeouts.idle, record)
-            }
-            Protocol::Fastcgi(settings) => {
-                let id = forward.values().id.to_string();
-                let request = forward.fastcgi(&id);
-                let call = fastcgi::Call { app, backend: index, endpoint, settings, request, body, timeouts: rule.timeouts };
-                let answer = self.fastcgi.exchange(call).await.map_err(Cause::Backend)?;
-                record.heard();
-                Ok(answer)
-            }
+/// What comes after an attempt; if it is another one, the errand is ready for it.
+fn next(
+    attempts: &mut Attempts<'_>,
+    errand: &mut Errand<'_>,
+    outcome: &Result<Response<ResponseBody>, Error>,
+    endpoint: usize,
+    (app, backend): (&CompiledApp, &Backend),
+) -> Next {
+    match outcome {
+        Ok(answer) => attempts.answered(answer.status(), endpoint, backend, || errand.rewind()),
+        Err(error) => {
+            let left = match errand.is_unsent() {
+                true => Left::Unsent,
+                false if errand.rewind() => Left::Kept,
+                false => Left::Nothing,
+            };
+            attempts.failed(error, left, endpoint, backend, || app.init.as_ref().is_some_and(|init| init.is_ending()))
         }
     }
 }

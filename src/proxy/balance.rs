@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 use rustix::io::Errno;
 
 use super::forward::Forward;
@@ -19,7 +19,7 @@ use super::id::mix;
 use super::pick::Dice;
 use super::record::Record;
 use super::session::cookies;
-use crate::backend::{Error, Phase};
+use crate::backend::{Error, Phase, ResponseBody};
 use crate::dial;
 use crate::metrics::uptime;
 use crate::route::{Backend, Balance, CompiledApp, HashKey, InFlight, Place, State};
@@ -60,9 +60,28 @@ struct Taken<'a> {
     record: &'a Record,
 }
 
+/// Where a client wants to go, whatever becomes of its request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wish {
+    stay: Option<Place>,
+    /// For a consistent hash.
+    key: Option<u64>,
+}
+
 impl<'f> Client<'f> {
     pub(super) fn of(forward: &'f Forward<'_>) -> Self {
         Self { stay: forward.stay(), headers: forward.headers(), address: forward.values().peer.client.ip() }
+    }
+}
+
+impl Client<'_> {
+    /// Where this client wants to go, among the endpoints of a backend.
+    pub(super) fn wish(self, backend: &Backend) -> Wish {
+        let key = match &backend.balance {
+            Balance::ConsistentHash { key, .. } => hash(key, self),
+            Balance::RoundRobin | Balance::LeastRequest => None,
+        };
+        Wish { stay: self.stay, key }
     }
 }
 
@@ -70,6 +89,11 @@ impl Tried {
     /// Notes one.
     pub(super) fn note(&mut self, endpoint: usize) {
         self.0 |= 1 << endpoint;
+    }
+
+    /// Whether there is one that was not tried.
+    pub(super) fn leaves(self, backend: &Backend) -> bool {
+        (0..backend.endpoints.len()).any(|endpoint| !self.has(endpoint))
     }
 
     /// Whether it was noted.
@@ -118,19 +142,19 @@ impl Turns {
 }
 
 /// The endpoint that a request goes to, of the App's backend with this index.
-pub(super) fn choose(turns: &Turns, app: &CompiledApp, index: usize, client: Client<'_>, tried: Tried) -> usize {
+pub(super) fn choose(turns: &Turns, app: &CompiledApp, index: usize, wish: Wish, tried: Tried) -> usize {
     let backend = &app.backends[index];
     if backend.endpoints.len() <= 1 {
         return 0;
     }
     let among = Among::of(backend, tried);
-    if let Some(place) = client.stay.filter(|place| place.backend == index && among.has(place.endpoint)) {
+    if let Some(place) = wish.stay.filter(|place| place.backend == index && among.has(place.endpoint)) {
         return place.endpoint;
     }
     match &backend.balance {
         Balance::RoundRobin => turns.after_the_last(backend, among),
         Balance::LeastRequest => turns.least(backend, among),
-        Balance::ConsistentHash { key, names } => match hash(key, client) {
+        Balance::ConsistentHash { names, .. } => match wish.key {
             Some(key) => rendezvous(key, names, among),
             None => turns.after_the_last(backend, among),
         },
@@ -146,6 +170,14 @@ pub(super) fn begin<'a>(app: &'a CompiledApp, index: usize, endpoint: usize, lim
     }
     let in_flight = backend.endpoints[endpoint].health.begin();
     Turn(Some(Taken { app, backend, endpoint, in_flight, limit, record }))
+}
+
+/// An attempt is over.
+pub(super) fn over(turn: Turn<'_>, outcome: &Result<Response<ResponseBody>, Error>) {
+    match outcome {
+        Ok(answer) => answered(turn, answer.status()),
+        Err(error) => failed(turn, error),
+    }
 }
 
 /// There is an answer: the endpoint is busy until its body has ended.

@@ -5,9 +5,11 @@
 mod access;
 mod attempt;
 mod balance;
+mod errand;
 mod filter;
 mod forward;
 mod head;
+mod hold;
 mod hop;
 mod id;
 mod offload;
@@ -16,6 +18,7 @@ mod peer;
 mod pick;
 mod record;
 mod rescue;
+mod retry;
 mod session;
 mod values;
 mod verdicts;
@@ -23,6 +26,7 @@ mod weighted;
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use http::header::ALLOW;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
@@ -38,6 +42,7 @@ pub use access::{Access, Sink};
 use filter::{Chain, Mirrors, Rest};
 use forward::Forward;
 use head::Head;
+use hold::Holds;
 pub use id::RequestId;
 use id::RequestIds;
 use page::Asked;
@@ -58,6 +63,7 @@ pub struct Proxy {
     turns: balance::Turns,
     mirrors: Mirrors,
     verdicts: Verdicts,
+    holds: Holds,
     recorder: Recorder,
 }
 
@@ -75,6 +81,7 @@ impl Proxy {
             turns: balance::Turns::new(),
             mirrors: Mirrors::default(),
             verdicts: Verdicts::new(verifier),
+            holds: Holds::new(reader.clone(), shard.held()),
             recorder: Recorder::new(shard, log),
         }
     }
@@ -153,11 +160,14 @@ impl Proxy {
         forward: Forward<'_>,
         rest: &mut Vec<Rest<'f>>,
     ) -> Result<Response<ResponseBody>, Cause> {
+        let record = forward.record();
         let steps = self.steps(found, forward, rest);
         let Some(limit) = found.rule().timeouts.request else { return steps.await };
         let deadline = Instant::now() + limit;
         match tokio::time::timeout_at(deadline, steps).await {
             Ok(answer) => answer.map(|answer| answer.map(|body| body.until(deadline))),
+            // The backend is not late, it is not there.
+            Err(_) if record.is_waiting() => Err(Cause::Backend(Error::Unavailable)),
             Err(_) => Err(Cause::Backend(Error::Timeout(Phase::Request))),
         }
     }
@@ -175,7 +185,7 @@ impl Proxy {
         if let Some(answer) = chain.request(&rule.filters, &mut forward, rest).await? {
             return Ok(answer);
         }
-        match try_files(app, rule, &forward)? {
+        match self.files(app, rule, &forward).await? {
             Some((files, Found::File(file))) if forward.is_read() => {
                 files::respond(file, files, forward.method(), forward.headers()).map_err(Cause::Backend)
             }
@@ -196,9 +206,21 @@ impl Proxy {
             },
         }
     }
+
+    /// What the rule's files have for the request; `None`: the rule has none. While there is no container, a rule with scripts waits as its
+    /// backend would.
+    async fn files<'r>(&self, app: &CompiledApp, rule: &'r Rule, forward: &Forward<'_>) -> Result<Option<(&'r Files, Found)>, Cause> {
+        let found = try_files(app, rule, forward);
+        let Err(Cause::Backend(Error::Unavailable)) = found else { return found };
+        let mut scripts = rule.files.iter().flat_map(|files| &files.scripts);
+        let held = scripts.find_map(|script| Some((script.backend, app.backends[script.backend].hold?)));
+        let Some((backend, limit)) = held else { return found };
+        let back = self.holds.wait(app, backend, Duration::ZERO, Instant::now() + limit, forward.record()).await;
+        try_files(&back.map_err(|lost| lost.cause(Error::Unavailable))?.app, rule, forward)
+    }
 }
 
-/// What the rule's files have for the request; `None`: the rule has none.
+/// The same, of this moment.
 fn try_files<'r>(app: &CompiledApp, rule: &'r Rule, forward: &Forward<'_>) -> Result<Option<(&'r Files, Found)>, Cause> {
     let Some(files) = &rule.files else { return Ok(None) };
     let root = app.root.as_deref().ok_or(Cause::Backend(Error::Unavailable))?;

@@ -1,6 +1,7 @@
 //! Backends by weight -> one of them.
 
 use std::cell::Cell;
+use std::time::Duration;
 
 use super::id::{mix, seed};
 use crate::route::Share;
@@ -17,6 +18,12 @@ impl Dice {
     /// True so often: `numerator` times of `denominator`.
     pub(super) fn hits(&self, numerator: u32, denominator: u32) -> bool {
         numerator >= denominator || self.roll(u64::from(denominator)) < u64::from(numerator)
+    }
+
+    /// A length of time, or up to half as much more, so that those who wait alike do not come back at the same moment.
+    pub(super) fn longer(&self, time: Duration) -> Duration {
+        let half = u64::try_from(time.as_nanos() / 2).unwrap_or(u64::MAX - 1);
+        time + Duration::from_nanos(self.roll(half + 1))
     }
 
     /// A number below `sides`, which is not 0.

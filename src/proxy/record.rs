@@ -47,6 +47,8 @@ pub(super) struct Record {
     tunnel: Cell<Option<Begin>>,
     /// The endpoint that is busy with it.
     occupied: Cell<Option<InFlight>>,
+    /// Its backend is away.
+    waiting: Cell<bool>,
     log: Option<Log>,
 }
 
@@ -104,6 +106,7 @@ impl Recorder {
             sent: Cell::new(0),
             tunnel: Cell::new(None),
             occupied: Cell::new(None),
+            waiting: Cell::new(false),
             log,
         }
     }
@@ -130,6 +133,26 @@ impl Record {
     /// The counts of a backend that is asked beside the one that answers.
     pub(super) fn counts(&self, app: &CompiledApp, index: usize) -> Option<Rc<BackendCounts>> {
         self.app.as_ref().map(|counts| counts.backend(index, app.backends[index].name.as_str()))
+    }
+
+    /// It is sent again, after this error.
+    pub(super) fn repeats(&self, error: Option<&Error>) {
+        if let Some(error) = error {
+            self.broke_off(error);
+        }
+        if let Some(backend) = self.backend.get() {
+            backend.retried();
+        }
+    }
+
+    /// It waits for its backend, or does not any more.
+    pub(super) fn waits(&self, waiting: bool) {
+        self.waiting.set(waiting);
+    }
+
+    /// Whether it waits for its backend.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.waiting.get()
     }
 
     /// The head of the backend's answer is there.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::{HeaderValue, StatusCode};
 
-use super::{Balance, Check, Ejection, Endpoint, Filter, Matcher, Parent, Session, Template};
+use super::{Balance, Check, Ejection, Endpoint, Filter, Matcher, Parent, Retry, Session, Template};
 use crate::container::init::Init;
 use crate::container::rootfs::Rootfs;
 use crate::names::{AppName, ContainerPath, HostPattern, SectionName};
@@ -74,6 +74,8 @@ pub struct Rule {
     pub body_limit: Option<u64>,
     /// Keeps clients with one endpoint.
     pub session: Option<Session>,
+    /// Whether and when a failed request is sent again.
+    pub retry: Option<Retry>,
 }
 
 /// A backend's share of a rule's requests.
@@ -117,6 +119,8 @@ pub struct Backend {
     pub ejection: Option<Ejection>,
     /// How endpoints are asked whether they are well; `None`: they are not.
     pub check: Option<Check>,
+    /// How long a request waits while it is away; `None`: not at all.
+    pub hold: Option<Duration>,
 }
 
 /// Files that a backend may have sent in its stead, all of one directory.

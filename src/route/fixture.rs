@@ -24,6 +24,7 @@ pub(super) fn app(name: &str, first_seen: u64, hosts: &[&str], prefixes: &[&str]
         timeouts: Timeouts { request: None, connect: None, idle: None },
         body_limit: None,
         session: None,
+        retry: None,
     };
     Arc::new(CompiledApp {
         name: name.parse().unwrap(),

@@ -13,6 +13,7 @@ mod listeners;
 mod matcher;
 pub mod media;
 pub mod path;
+mod retry;
 mod session;
 mod table;
 mod template;
@@ -29,6 +30,7 @@ pub use filter::{
 };
 pub use listeners::{Front, Listeners, Parent};
 pub use matcher::{Matcher, PathMatcher, Request, Specificity, ValueMatcher, anchored};
+pub use retry::Retry;
 pub use session::{Place, Session, Terms};
 pub use table::{Match, Miss, Table};
 pub use template::{Placeholder, Template, TemplateError};

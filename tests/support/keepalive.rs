@@ -26,8 +26,17 @@ impl Agent {
 
     /// GET: the status, the head in lower case, the body. An answer without a length has no body here.
     pub fn fetch(&mut self, path: &str, host: &str) -> (u16, String, Vec<u8>) {
-        // In one piece: the kernel would hold a second one back until the first is acknowledged.
-        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        self.send(&format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"))
+    }
+
+    /// POST: the same.
+    pub fn post(&mut self, path: &str, host: &str, body: &str) -> (u16, String, Vec<u8>) {
+        let length = body.len();
+        self.send(&format!("POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n\r\n{body}"))
+    }
+
+    /// Sends a request as it is written, in one piece: the kernel would hold a second one back until the first is acknowledged.
+    fn send(&mut self, request: &str) -> (u16, String, Vec<u8>) {
         self.0.get_mut().write_all(request.as_bytes()).unwrap();
         let mut head = String::new();
         loop {

@@ -120,6 +120,12 @@ impl Recorder {
         self.requests.lock().unwrap().try_recv().ok()
     }
 
+    /// The requests that it got up to now and that nobody has taken.
+    #[must_use]
+    pub fn taken(&self) -> Vec<Request> {
+        self.requests.lock().unwrap().try_iter().collect()
+    }
+
     /// How many connections carried at least one request.
     #[must_use]
     pub fn connections(&self) -> usize {

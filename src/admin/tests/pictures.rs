@@ -103,6 +103,7 @@ fn backends() -> CompiledApp {
         protocol,
         keep: 0,
         internal_files: Vec::new(),
+        hold: None,
         balance: Balance::LeastRequest,
         ejection: Some(ejection),
         check: Some(check.clone()),

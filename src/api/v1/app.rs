@@ -263,13 +263,16 @@ impl Default for Limits {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Retry {
-    /// Answers that are tried again.
-    #[serde(default)]
+    /// Answers of a backend that are tried again, by status. Omitted: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), extend("items" = {"type": "integer", "minimum": 400, "maximum": 599}))]
     pub codes: Vec<u16>,
-    /// How often, at most.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub attempts: Option<u32>,
-    /// The wait between two attempts.
+    /// How often a request is sent again, at most. Default 1.
+    #[serde(default = "one")]
+    #[schemars(range(max = 100))]
+    pub attempts: u32,
+    /// The shortest wait before a request is sent again; each wait is about twice as long as the one before, up to ten times this. At most
+    /// `1m`. Omitted: 25ms, and none before an endpoint that was not tried yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backoff: Option<Duration>,
 }

@@ -21,7 +21,8 @@ pub struct Backend {
     /// A FastCGI application server, such as php-fpm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fastcgi: Option<FastcgiBackend>,
-    /// How long a request waits for a backend that is away (its container restarts), instead of being answered 503. Default 0s: not at all.
+    /// How long a request waits for a backend that is away (its container restarts), instead of being answered 503. At most
+    /// `10m`. Default 0s: not at all.
     #[serde(default = "no_hold", skip_serializing_if = "is_zero")]
     pub hold: Duration,
     /// Which of several endpoints a request goes to.

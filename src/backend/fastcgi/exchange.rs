@@ -10,14 +10,15 @@ use bytes::{Bytes, BytesMut};
 use http::{Method, Response, StatusCode, header};
 use tokio::time::Instant;
 
-use super::super::{Error, Phase, RequestBody, ResponseBody};
+use super::super::{Error, Failed, Phase, ResponseBody};
 use super::body::StdoutBody;
+use super::content::Content;
 use super::environment::{self, Request};
 use super::head::{self, Head, HeadError, MAX_HEAD};
 use super::pool::{Home, Pool};
 use super::stderr::StderrLog;
 use super::transfer::{Output, Transfer};
-use super::upload::{Source, Upload};
+use super::upload::Upload;
 use crate::dial::{self, Address, Stream};
 use crate::route::{CompiledApp, FastcgiSettings, Timeouts};
 
@@ -35,7 +36,9 @@ pub struct Call<'a> {
     /// What the application is told.
     pub request: Request<'a>,
     /// The request's body.
-    pub body: RequestBody,
+    pub content: Content,
+    /// A body of unknown length is not read before a connection stands.
+    pub patient: bool,
     /// `connect` and `idle` count here; `request` is the caller's.
     pub timeouts: Timeouts,
 }
@@ -45,39 +48,49 @@ impl Pool {
     ///
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Connect`] or [`Error::Timeout`] without a connection; [`Error::Protocol`] or [`Error::Closed`]
-    /// for an answer that is none; what the request's body says, if the head of the answer has not come by then.
-    pub async fn exchange(&self, call: Call<'_>) -> Result<Response<ResponseBody>, Error> {
-        let Call { app, backend, endpoint, settings, request, body, timeouts } = call;
+    /// for an answer that is none; what the request's body says, if the head of the answer has not come by then. The body itself if nothing
+    /// was sent.
+    pub async fn exchange(&self, call: Call<'_>) -> Result<Response<ResponseBody>, Failed<Content>> {
+        let Call { app, backend, endpoint, settings, request, content, patient, timeouts } = call;
         let target = app.backends.get(backend).ok_or(Error::Unavailable)?;
         let address = target.endpoints.get(endpoint).and_then(|endpoint| endpoint.address.as_ref()).ok_or(Error::Unavailable)?;
         let home = Home::new(self, app, (backend, endpoint), target.keep);
 
         let fields = request.headers;
         let announced = fields.contains_key(header::CONTENT_LENGTH) || fields.contains_key(header::TRANSFER_ENCODING);
-        let (source, length) = Source::measured(body).await?;
+        if patient && let Err(error) = content.knock(address, &timeouts).await {
+            return Err(Failed::unsent(error, content));
+        }
+        let content = content.measured().await?;
+        let length = content.length();
         let content_length = (announced || length > 0).then_some(length);
-        let mut upload = Upload::new(environment::encode(settings, &request, content_length, home.is_some()), source, length);
+        let mut upload = Upload::new(environment::encode(settings, &request, content_length, home.is_some()), content);
 
         let mut kept = home.as_ref().and_then(Home::kept);
+        let mut seen = false;
         loop {
             let (stream, reused) = match kept.take() {
                 Some(stream) => (stream, true),
-                None => (connect(address, &timeouts).await?, false),
+                None => match connect(address, &timeouts).await {
+                    Ok(stream) => (stream, false),
+                    Err(error) => return Err(Failed { error, unsent: upload.into_content().filter(|_| !seen) }),
+                },
             };
             let stderr = StderrLog::new(app.name.clone(), request.request_id);
             let mut transfer = Transfer::new(stream, upload, stderr, timeouts.idle);
             match read_head(&mut transfer).await {
-                Ok((head, rest)) => return respond(head, rest, transfer, request.method, home),
+                Ok((head, rest)) => return Ok(respond(head, rest, transfer, request.method, home)?),
                 Err(error @ Error::Closed(_)) if reused && transfer.is_unanswered() => {
                     upload = transfer.into_upload().ok_or(error)?;
+                    seen = true;
                 }
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.into()),
             }
         }
     }
 }
 
-async fn connect(address: &Address, timeouts: &Timeouts) -> Result<Stream, Error> {
+pub(super) async fn connect(address: &Address, timeouts: &Timeouts) -> Result<Stream, Error> {
     let deadline = timeouts.connect.and_then(|limit| Instant::now().checked_add(limit));
     dial::connect(address, deadline).await.map_err(|error| match error {
         dial::Error::TimedOut(_) => Error::Timeout(Phase::Connect),

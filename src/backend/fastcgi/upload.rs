@@ -7,29 +7,15 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
-use http_body::Body;
 use tokio::io::AsyncWrite;
 
-use super::super::{Error, RequestBody};
+use super::super::Error;
+use super::content::Content;
 use super::record::{self, MAX_CONTENT, Outgoing};
-use super::spool::{SpoolFile, Spooled, spool};
 use crate::dial::Stream;
 
 /// Ends the `STDIN` stream.
 const END: [u8; record::HEADER] = record::header(Outgoing::Stdin, 0);
-
-/// Where the body comes from.
-#[derive(Debug)]
-pub(super) enum Source {
-    /// The client, or nothing.
-    Client(RequestBody),
-    /// Memory.
-    Memory(Bytes),
-    /// A temporary file.
-    File(SpoolFile),
-    /// All of it has been taken.
-    Taken,
-}
 
 /// Why an upload does not go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +40,7 @@ pub(super) struct Upload {
     rest: Bytes,
     /// What is left of the stream's end, once it may be sent.
     end: &'static [u8],
-    source: Source,
+    content: Content,
     /// Bytes that `CONTENT_LENGTH` announced and that are still to come.
     left: u64,
     /// Some of the body is sent: there is no way back.
@@ -63,40 +49,13 @@ pub(super) struct Upload {
     refused: bool,
 }
 
-impl Source {
-    /// A body with its length in bytes; one of unknown length is read to its end first.
-    pub(super) async fn measured(body: RequestBody) -> Result<(Self, u64), Error> {
-        if let Some(length) = body.length() {
-            return Ok((if length == 0 { Self::Taken } else { Self::Client(body) }, length));
-        }
-        let spooled = spool(body).await?;
-        let length = spooled.length();
-        let source = match spooled {
-            Spooled::Memory(bytes) => Self::Memory(bytes),
-            Spooled::File(file) => Self::File(file),
-        };
-        Ok((source, length))
-    }
-
-    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
-        match self {
-            Self::Client(body) => Pin::new(body).poll_frame(cx).map_ok(|frame| frame.into_data().unwrap_or_default()),
-            Self::Memory(bytes) => {
-                let bytes = std::mem::take(bytes);
-                Poll::Ready((!bytes.is_empty()).then_some(Ok(bytes)))
-            }
-            Self::File(file) => file.poll_chunk(cx),
-            Self::Taken => Poll::Ready(None),
-        }
-    }
-}
-
 impl Upload {
-    /// A request whose body has `length` bytes.
-    pub(super) fn new(head: Vec<u8>, source: Source, length: u64) -> Self {
+    /// A request with a measured body.
+    pub(super) fn new(head: Vec<u8>, content: Content) -> Self {
+        let length = content.length();
         let end: &[u8] = if length == 0 { &END } else { &[] };
         let (chunk, rest) = (Bytes::new(), Bytes::new());
-        Self { head, sent: 0, chunk, rest, end, source, left: length, body_sent: false, refused: false }
+        Self { head, sent: 0, chunk, rest, end, content, left: length, body_sent: false, refused: false }
     }
 
     /// Sends what can be sent, and says whether that was anything.
@@ -131,6 +90,11 @@ impl Upload {
         self.left == 0 && self.is_drained() && !self.refused
     }
 
+    /// The body, if none of it was taken.
+    pub(super) fn into_content(self) -> Option<Content> {
+        (self.left == self.content.length()).then_some(self.content)
+    }
+
     /// The same request from its start, for another connection; `None`: some of the body is gone.
     pub(super) fn rewound(self) -> Option<Self> {
         let end: &[u8] = if self.left == 0 { &END } else { &[] };
@@ -143,7 +107,7 @@ impl Upload {
             return Ok(false);
         }
         while self.rest.is_empty() {
-            match self.source.poll_piece(cx) {
+            match self.content.poll_piece(cx) {
                 Poll::Pending => return Ok(true),
                 Poll::Ready(Some(piece)) => self.rest = piece?,
                 // hyper reports a body that ends early as an error of its own; this is for a source that does not.

@@ -16,7 +16,7 @@ use super::key::{Key, fingerprint};
 use super::link::{Failure, Link};
 use super::pool::Pool;
 use crate::api::v1::HttpProtocol;
-use crate::backend::{Error, Phase, RequestBody, ResponseBody};
+use crate::backend::{Error, Failed, Phase, RequestBody, ResponseBody};
 use crate::dial::{self, Address};
 use crate::route::Timeouts;
 
@@ -37,6 +37,9 @@ pub struct Call<'a> {
     pub protocol: HttpProtocol,
 }
 
+/// Why there is no answer, and the request if it was not sent.
+pub type Unsent = Failed<Box<Request<RequestBody>>>;
+
 /// What an answer may be depends on what was asked.
 #[derive(Debug, Clone, Copy)]
 struct Asked {
@@ -51,8 +54,8 @@ impl Pool {
     ///
     /// # Errors
     /// [`Error::Connect`] and `Timeout(Connect)` before a connection stands; `Timeout(Backend)`, [`Error::Closed`], [`Error::Http`],
-    /// [`Error::Protocol`] for what the backend does; what the request's body said if that broke off.
-    pub async fn send(&self, call: Call<'_>, mut request: Request<RequestBody>) -> Result<Response<ResponseBody>, Error> {
+    /// [`Error::Protocol`] for what the backend does; what the request's body said if that broke off. The request itself if it was not sent.
+    pub async fn send(&self, call: Call<'_>, mut request: Request<RequestBody>) -> Result<Response<ResponseBody>, Unsent> {
         if call.protocol == HttpProtocol::H2c {
             // Boxed, so that requests over HTTP/1.1 do not carry its size around.
             return Box::pin(self.send_h2(call, request)).await;
@@ -64,17 +67,20 @@ impl Pool {
         if let Some(mut link) = self.take(fingerprint, call.address) {
             let copy = if link.idle_since.elapsed() < RESTED { None } else { copy(&request) };
             request = match link.exchange(request, call.timeouts.idle).await {
-                Ok(response) => return self.accept(response, link, asked),
+                Ok(response) => return Ok(self.accept(response, link, asked)?),
                 Err(Failure::Unsent(request)) => *request,
                 Err(Failure::Dead(error)) => copy.ok_or(error)?,
-                Err(Failure::Final(error)) => return Err(error),
+                Err(Failure::Final(error)) => return Err(error.into()),
             };
         }
-        let mut link = self.connect(call, fingerprint).await?;
+        let mut link = match self.connect(call, fingerprint).await {
+            Ok(link) => link,
+            Err(error) => return Err(Failed::unsent(error, Box::new(request))),
+        };
         match link.exchange(request, call.timeouts.idle).await {
-            Ok(response) => self.accept(response, link, asked),
-            Err(Failure::Unsent(_)) => Err(Error::Closed(None)),
-            Err(Failure::Dead(error) | Failure::Final(error)) => Err(error),
+            Ok(response) => Ok(self.accept(response, link, asked)?),
+            Err(Failure::Unsent(request)) => Err(Failed::unsent(Error::Closed(None), request)),
+            Err(Failure::Dead(error) | Failure::Final(error)) => Err(error.into()),
         }
     }
 

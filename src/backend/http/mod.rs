@@ -18,6 +18,6 @@ mod upload;
 mod wire;
 
 pub use body::UpstreamBody;
-pub use exchange::Call;
+pub use exchange::{Call, Unsent};
 pub use pool::Pool;
 pub use upgrade::{Carried, tunnel};

@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
 
 use super::{Call, Carried, Pool, tunnel};
-use crate::backend::{Error, Phase, RequestBody, ResponseBody};
+use crate::backend::{Error, Failed, Phase, RequestBody, ResponseBody};
 use crate::dial::Address;
 use crate::route::Timeouts;
 
@@ -100,7 +100,7 @@ fn front(pool: &Pool, address: &Address) -> (DuplexStream, Outcomes) {
                     let status = response.status();
                     (Full::new(text(response).await.into()), Ok(status))
                 }
-                Err(error) => (Full::new(Bytes::new()), Err(error)),
+                Err(failed) => (Full::new(Bytes::new()), Err(failed.error)),
             };
             noted.borrow_mut().push(outcome);
             Ok::<_, Infallible>(Response::new(response))
@@ -213,7 +213,7 @@ fn a_rested_connection_that_dies_under_a_request_is_replaced_once_if_the_request
             *request.method_mut() = method.clone();
             let outcome = pool.send(call(&address), request).await;
             assert_eq!(outcome.is_ok(), answered, "{method}");
-            assert!(answered || matches!(outcome, Err(Error::Closed(_))), "{outcome:?}");
+            assert!(answered || matches!(outcome, Err(Failed { error: Error::Closed(_), .. })), "{outcome:?}");
             assert_eq!(accepted.get(), if answered { 2 } else { 1 });
         }
     });
@@ -233,7 +233,7 @@ fn a_silent_backend_is_a_timeout_before_and_inside_the_answer() {
         assert!(start.elapsed() >= limit);
         let (address, _) =
             backend(|_, mut stream| async move { drop((head(&mut stream).await, std::future::pending::<()>().await)) }).await;
-        let error = pool.send(Call { address: &address, ..short }, get()).await.unwrap_err();
+        let error = pool.send(Call { address: &address, ..short }, get()).await.unwrap_err().error;
         assert!(matches!(error, Error::Timeout(Phase::Backend)), "{error:?}");
     });
 }
@@ -243,11 +243,11 @@ fn errors_say_what_the_backend_did() {
     local(async {
         let pool = Pool::default();
         let (address, _) = backend(|_, mut stream| async move { drop(head(&mut stream).await) }).await;
-        assert!(matches!(pool.send(call(&address), get()).await, Err(Error::Closed(_))));
+        assert!(matches!(pool.send(call(&address), get()).await, Err(Failed { error: Error::Closed(_), .. })));
         let (address, _) = backend(|_, stream| answering(stream, "nonsense\r\n\r\n")).await;
-        assert!(matches!(pool.send(call(&address), get()).await, Err(Error::Http(_))));
+        assert!(matches!(pool.send(call(&address), get()).await, Err(Failed { error: Error::Http(_), .. })));
         let (address, _) = backend(|_, stream| answering(stream, "HTTP/1.1 101 Switching Protocols\r\n\r\n")).await;
-        assert!(matches!(pool.send(call(&address), get()).await, Err(Error::Protocol(_))));
+        assert!(matches!(pool.send(call(&address), get()).await, Err(Failed { error: Error::Protocol(_), .. })));
         let (address, _) = backend(|_, mut stream| async move {
             head(&mut stream).await;
             stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhi").await.unwrap();
@@ -256,7 +256,7 @@ fn errors_say_what_the_backend_did() {
         let error = pool.send(call(&address), get()).await.unwrap().into_body().collect().await.unwrap_err();
         assert!(matches!(error, Error::Closed(_)), "{error:?}");
         let nobody = Address::Tcp("127.0.0.1:1".into());
-        assert!(matches!(pool.send(call(&nobody), get()).await, Err(Error::Connect(_))));
+        assert!(matches!(pool.send(call(&nobody), get()).await, Err(Failed { error: Error::Connect(_), .. })));
     });
 }
 

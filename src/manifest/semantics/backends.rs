@@ -2,7 +2,7 @@
 //!
 //! In: a backend's tree, or all of them. Out: entries of a [`Report`]; [`Backends`]. Never: a connection.
 
-use super::{answers, balance, endpoints};
+use super::{answers, balance, endpoints, no_longer_than};
 use crate::manifest::nearest;
 use crate::manifest::node::{Cursor, Data};
 use crate::manifest::report::Report;
@@ -51,6 +51,9 @@ pub(super) fn check(backend: &Cursor<'_>, report: &mut Report<'_>) {
     }
     answers::check_internal_files(&backend.items_of("internalFiles"), report);
     balance::check(backend, report);
+    if let Some(hold) = backend.get("hold") {
+        no_longer_than("10m", &hold, report);
+    }
     if let Some(tls) = backend.get("http").and_then(|http| http.get("tls")) {
         report.unsupported(&tls, Some("reach the backend without TLS".to_owned()));
     }

@@ -20,6 +20,7 @@ use std::collections::HashMap;
 use super::Kind;
 use super::node::Cursor;
 use super::report::Report;
+use crate::api::v1::Duration;
 use crate::names::shown;
 
 /// Checks a whole document.
@@ -45,6 +46,13 @@ fn unique<'a>(values: impl IntoIterator<Item = (String, Cursor<'a>)>, what: &str
 /// The texts of one field of several objects, with their places.
 fn texts<'a>(objects: &[Cursor<'a>], field: &str) -> Vec<(String, Cursor<'a>)> {
     objects.iter().filter_map(|object| object.get(field)).filter_map(|at| Some((at.text()?.to_owned(), at))).collect()
+}
+
+/// A duration that a client waits for has an end. `most` is one, as it is written.
+fn no_longer_than(most: &str, at: &Cursor<'_>, report: &mut Report<'_>) {
+    let length = |text: &str| text.parse::<Duration>().ok();
+    let Some(text) = at.text().filter(|text| length(text) > length(most)) else { return };
+    report.value(at, format!("`{}` is longer than `{most}`", shown(text)), Some("a client waits for it".to_owned()));
 }
 
 /// An alternative is chosen by `type`: its own field has to be there, and no other's. `table` pairs each type with its field.

@@ -4,7 +4,7 @@
 
 use super::backends::Backends;
 use super::filters::{self, Place};
-use super::{matches, sessions, texts, unique};
+use super::{matches, no_longer_than, sessions, texts, unique};
 use crate::manifest::node::{Cursor, Data};
 use crate::manifest::report::Report;
 use crate::names::shown;
@@ -36,8 +36,8 @@ pub(super) fn check(rule: &Cursor<'_>, backends: &Backends<'_>, report: &mut Rep
         let filters = reference.items_of("filters");
         filters::check(&filters, Place { in_rule: false, prefixes_only }, backends, report);
     }
-    if let Some(later) = rule.get("retry") {
-        report.unsupported(&later, Some("leave it out".to_owned()));
+    if let Some(backoff) = rule.get("retry").and_then(|retry| retry.get("backoff")) {
+        no_longer_than("1m", &backoff, report);
     }
     sessions::check(rule, report);
 }

@@ -23,6 +23,7 @@ fn app(endpoints: usize, balance: Balance) -> CompiledApp {
         protocol: Protocol::Http(HttpSettings { host: None, protocol: crate::api::v1::HttpProtocol::Http1 }),
         keep: 0,
         internal_files: Vec::new(),
+        hold: None,
         balance,
         ejection: Some(EJECTION),
         check: Some(check),
@@ -44,6 +45,11 @@ fn app(endpoints: usize, balance: Balance) -> CompiledApp {
 fn hashed(endpoints: u64, key: HashKey) -> CompiledApp {
     let names = (0..endpoints).map(mix).collect();
     app(usize::try_from(endpoints).unwrap(), Balance::ConsistentHash { key, names })
+}
+
+/// The same, of a client.
+fn choose(turns: &Turns, app: &CompiledApp, index: usize, client: Client<'_>, tried: Tried) -> usize {
+    super::choose(turns, app, index, client.wish(&app.backends[index]), tried)
 }
 
 fn anybody(headers: &HeaderMap) -> Client<'_> {

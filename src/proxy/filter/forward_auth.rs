@@ -48,12 +48,12 @@ pub(super) async fn ask(chain: &Chain<'_>, auth: &ForwardAuth, forward: &mut For
 /// The question and its answer: of a yes the head, of a no all.
 async fn exchange(chain: &Chain<'_>, auth: &ForwardAuth, forward: &Forward<'_>) -> Result<Response<ResponseBody>, Error> {
     let backend = &chain.app.backends[auth.backend];
-    let endpoint = balance::choose(&chain.proxy.turns, chain.app, auth.backend, Client::of(forward), Tried::default());
+    let endpoint = balance::choose(&chain.proxy.turns, chain.app, auth.backend, Client::of(forward).wish(backend), Tried::default());
     let address = backend.endpoints[endpoint].address.as_ref().ok_or(Error::Unavailable)?;
     let Protocol::Http(settings) = &backend.protocol else { return Err(Error::Protocol("it does not speak HTTP")) };
     let request = question(auth, settings, forward).ok_or(Error::Protocol("it can't be asked for this path"))?;
     let call = http_backend::Call { address, timeouts: chain.timeouts, keep: backend.keep, protocol: settings.protocol };
-    let mut answer = chain.proxy.http.send(call, request).await?;
+    let mut answer = chain.proxy.http.send(call, request).await.map_err(|failed| failed.error)?;
     hop::clean(answer.headers_mut());
     let (mut head, body) = answer.into_parts();
     if head.status.is_success() {

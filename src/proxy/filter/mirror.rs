@@ -89,7 +89,7 @@ impl Proxy {
     ) -> Result<Option<Copy>, Fault> {
         let backend = &app.backends[index];
         let Protocol::Http(settings) = &backend.protocol else { return Ok(None) };
-        let endpoint = balance::choose(&self.turns, app, index, Client::of(forward), Tried::default());
+        let endpoint = balance::choose(&self.turns, app, index, Client::of(forward).wish(backend), Tried::default());
         let address = backend.endpoints[endpoint].address.clone().ok_or(Fault::Unavailable)?;
         let counted = self.mirrors.begin().ok_or(Fault::CopyLimit)?;
         let Ok(head) = forward.copy(settings) else { return Ok(None) };
@@ -109,7 +109,7 @@ impl Copy {
                     forget(answer.into_body()).await;
                     None
                 }
-                Err(error) => fault(&error),
+                Err(failed) => fault(&failed.error),
             }
         };
         let failed = tokio::select! {

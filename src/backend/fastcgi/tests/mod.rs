@@ -73,7 +73,9 @@ impl Peer {
             user: None,
             request_id: "r1",
         };
-        self.pool.exchange(Call { app: &self.app, backend: 0, endpoint: 0, settings, request, body, timeouts }).await
+        let (app, content) = (&self.app, body.into());
+        let call = Call { app, backend: 0, endpoint: 0, settings, request, content, patient: false, timeouts };
+        self.pool.exchange(call).await.map_err(|failed| failed.error)
     }
 
     async fn get(&self) -> Result<Response<ResponseBody>, Error> {
@@ -105,6 +107,7 @@ fn app(address: Option<Address>, keep: usize) -> Arc<CompiledApp> {
         balance: Balance::RoundRobin,
         ejection: None,
         check: None,
+        hold: None,
     };
     Arc::new(CompiledApp {
         name: "app".parse().unwrap(),

@@ -13,9 +13,9 @@ mod tests;
 use http::{Method, Request, Response, StatusCode};
 
 use super::body::UpstreamBody;
-use super::exchange::{Call, one_length};
+use super::exchange::{Call, Unsent, one_length};
 use super::pool::Pool;
-use crate::backend::{Error, RequestBody, ResponseBody};
+use crate::backend::{Error, Failed, RequestBody, ResponseBody};
 pub(super) use connections::Connections;
 pub(super) use failure::translate;
 use link::Failure;
@@ -26,15 +26,23 @@ const ATTEMPTS: usize = 3;
 
 impl Pool {
     /// [`Pool::send`] for a backend that speaks HTTP/2.
-    pub(super) async fn send_h2(&self, call: Call<'_>, request: Request<RequestBody>) -> Result<Response<ResponseBody>, Error> {
+    pub(super) async fn send_h2(&self, call: Call<'_>, request: Request<RequestBody>) -> Result<Response<ResponseBody>, Unsent> {
         let asks_head = request.method() == Method::HEAD;
+        // Before it is converted: without a connection the caller has it back as it was.
+        let mut first = match self.stream(call).await {
+            Ok(stream) => Some(stream),
+            Err(error) => return Err(Failed::unsent(error, Box::new(request))),
+        };
         let mut request = head::convert(request)?;
         let mut cause = Error::Closed(None);
         for _ in 0..ATTEMPTS {
-            let mut stream = self.stream(call).await?;
+            let mut stream = match first.take() {
+                Some(stream) => stream,
+                None => self.stream(call).await?,
+            };
             let copy = head::copy(&request);
             request = match stream.exchange(request, call.timeouts.idle).await {
-                Ok(response) => return accept(response, stream, asks_head),
+                Ok(response) => return Ok(accept(response, stream, asks_head)?),
                 Err(Failure::Unsent(request)) => *request,
                 Err(Failure::Refused) => {
                     cause = Error::Refused;
@@ -42,12 +50,12 @@ impl Pool {
                 }
                 Err(Failure::Dead(error)) => match copy.filter(|copy| stream.is_old() && copy.method().is_idempotent()) {
                     Some(copy) => copy,
-                    None => return Err(error),
+                    None => return Err(error.into()),
                 },
-                Err(Failure::Final(error)) => return Err(error),
+                Err(Failure::Final(error)) => return Err(error.into()),
             };
         }
-        Err(cause)
+        Err(cause.into())
     }
 }
 

@@ -152,7 +152,7 @@ fn a_refused_request_is_sent_again_on_a_new_connection_and_not_for_ever() {
             assert_eq!(seen.connections.get(), refused + 1);
         }
         let (address, seen) = backend(100, |_, (_, mut answer)| async move { answer.send_reset(Reason::REFUSED_STREAM) }).await;
-        assert!(matches!(Pool::default().send(call(&address), get("/")).await, Err(Error::Refused)));
+        assert!(matches!(Pool::default().send(call(&address), get("/")).await.map_err(|failed| failed.error), Err(Error::Refused)));
         assert_eq!(seen.connections.get(), 3);
     });
 }
@@ -161,7 +161,7 @@ fn a_refused_request_is_sent_again_on_a_new_connection_and_not_for_ever() {
 fn another_reset_is_final() {
     local(async {
         let (address, seen) = backend(100, |_, (_, mut answer)| async move { answer.send_reset(Reason::INTERNAL_ERROR) }).await;
-        assert!(matches!(Pool::default().send(call(&address), get("/")).await, Err(Error::Http(_))));
+        assert!(matches!(Pool::default().send(call(&address), get("/")).await.map_err(|failed| failed.error), Err(Error::Http(_))));
         assert_eq!(seen.requests.borrow().len(), 1);
     });
 }
@@ -236,7 +236,7 @@ fn a_silent_backend_times_out_and_its_connection_is_not_used_again() {
         let short = Timeouts { idle: Some(SECOND / 10), ..timeouts() };
         let send = |path: &str| pool.send(Call { timeouts: short, ..call(&address) }, get(path));
         assert_eq!(text(send("/").await.unwrap()).await, "hello");
-        assert!(matches!(send("/silent").await, Err(Error::Timeout(Phase::Backend))));
+        assert!(matches!(send("/silent").await.map_err(|failed| failed.error), Err(Error::Timeout(Phase::Backend))));
         assert_eq!(text(pool.send(call(&address), get("/")).await.unwrap()).await, "hello");
         let half = send("/half").await.unwrap().into_body().collect().await;
         assert!(matches!(half, Err(Error::Timeout(Phase::Backend))));
@@ -355,13 +355,16 @@ fn a_backend_that_speaks_another_protocol_or_hangs_up_is_an_error() {
             let _ = stream.read(&mut [0; 4096]).await;
         })
         .await;
-        assert!(matches!(Pool::default().send(call(&http1), get("/")).await, Err(Error::Http(_) | Error::Closed(_))));
+        assert!(matches!(
+            Pool::default().send(call(&http1), get("/")).await.map_err(|failed| failed.error),
+            Err(Error::Http(_) | Error::Closed(_))
+        ));
         let (hangs_up, seen) = listening(|_, stream, _| async move { drop(stream) }).await;
         let error = Pool::default().send(call(&hangs_up), get("/")).await.unwrap_err();
-        assert!(matches!(error, Error::Closed(_)), "{error:?}");
+        assert!(matches!(error.error, Error::Closed(_)), "{error:?}");
         assert!(seen.connections.get() <= super::ATTEMPTS);
         let gone = Address::Tcp("127.0.0.1:1".into());
-        assert!(matches!(Pool::default().send(call(&gone), get("/")).await, Err(Error::Connect(_))));
+        assert!(matches!(Pool::default().send(call(&gone), get("/")).await.map_err(|failed| failed.error), Err(Error::Connect(_))));
     });
 }
 

@@ -1,0 +1,126 @@
+//! A request on its way -> what is sent to a backend, once or several times.
+//!
+//! In: a request that filters have left as it is to be. Out: the same for each attempt. Never: a copy of what is sent once only.
+
+use std::sync::Arc;
+
+use http::{Request, Response};
+
+use super::Proxy;
+use super::forward::Forward;
+use super::hop::{self, Tunnel};
+use super::record::Record;
+use super::rescue::Cause;
+use crate::backend::{Error, Replay, RequestBody, ResponseBody, fastcgi, http as http_backend};
+use crate::route::{Backend, CompiledApp, Protocol, Rule};
+
+/// A request for a backend.
+pub(super) struct Errand<'f> {
+    form: Form<'f>,
+    /// What it takes to send its body again; `None`: it is sent once.
+    replay: Option<Replay>,
+}
+
+/// As the backend's protocol wants it. `next` is there as long as nothing of it was sent.
+#[expect(clippy::large_enum_variant, reason = "there is one for each request, on its own stack: a box would be an allocation")]
+enum Form<'f> {
+    Http { next: Option<Request<RequestBody>>, head: Option<Box<Request<()>>>, tunnel: Option<Tunnel> },
+    Fastcgi { next: Option<fastcgi::Content>, forward: Forward<'f> },
+}
+
+impl<'f> Errand<'f> {
+    /// The request for this backend. `repeats`: it may have to be sent again, if its method is for that (RFC 9110 section 9.2.2) and its
+    /// body is small.
+    pub(super) fn new(forward: Forward<'f>, body: RequestBody, backend: &Backend, repeats: bool) -> Result<Self, Cause> {
+        let repeats = repeats && forward.method().is_idempotent();
+        let (body, replay) = if repeats { Replay::of(body) } else { (body, None) };
+        let form = match &backend.protocol {
+            Protocol::Http(settings) => {
+                let (request, tunnel) = forward.into_http(settings, body)?;
+                Form::Http { head: replay.is_some().then(|| Box::new(head_of(&request))), next: Some(request), tunnel }
+            }
+            Protocol::Fastcgi(_) => Form::Fastcgi { next: Some(body.into()), forward },
+        };
+        Ok(Self { form, replay })
+    }
+
+    /// Nothing of it was sent.
+    pub(super) fn is_unsent(&self) -> bool {
+        match &self.form {
+            Form::Http { next, .. } => next.is_some(),
+            Form::Fastcgi { next, .. } => next.is_some(),
+        }
+    }
+
+    /// Whether it can be sent once more; it is ready for that then.
+    pub(super) fn rewind(&mut self) -> bool {
+        if self.is_unsent() {
+            return true;
+        }
+        let Some(body) = self.replay.as_ref().and_then(Replay::again) else { return false };
+        match &mut self.form {
+            Form::Http { next, head, .. } => *next = head.as_deref().map(|head| head.clone().map(|()| body)),
+            Form::Fastcgi { next, .. } => *next = Some(body.into()),
+        }
+        self.is_unsent()
+    }
+
+    /// The answer as the client gets it; with a 101 client and backend are joined.
+    pub(super) fn finish(
+        self,
+        answer: Response<ResponseBody>,
+        app: &Arc<CompiledApp>,
+        rule: &Rule,
+        record: &Record,
+    ) -> Result<Response<ResponseBody>, Cause> {
+        match self.form {
+            Form::Http { tunnel, .. } => hop::upgraded(answer, tunnel, app, rule.timeouts.idle, record),
+            Form::Fastcgi { .. } => Ok(answer),
+        }
+    }
+}
+
+impl Proxy {
+    /// Sends it to an endpoint of a backend, by their indexes. After an error the errand knows whether anything was sent.
+    pub(super) async fn send(
+        &self,
+        errand: &mut Errand<'_>,
+        app: &Arc<CompiledApp>,
+        (index, endpoint): (usize, usize),
+        rule: &Rule,
+    ) -> Result<Response<ResponseBody>, Error> {
+        let backend = &app.backends[index];
+        let address = backend.endpoints[endpoint].address.as_ref().ok_or(Error::Unavailable)?;
+        match (&mut errand.form, &backend.protocol) {
+            (Form::Http { next, .. }, Protocol::Http(settings)) => {
+                let request = next.take().ok_or(Error::Unavailable)?;
+                let call = http_backend::Call { address, timeouts: rule.timeouts, keep: backend.keep, protocol: settings.protocol };
+                self.http.send(call, request).await.map_err(|failed| {
+                    *next = failed.unsent.map(|request| *request);
+                    failed.error
+                })
+            }
+            (Form::Fastcgi { next, forward }, Protocol::Fastcgi(settings)) => {
+                let content = next.take().ok_or(Error::Unavailable)?;
+                let id = forward.values().id.to_string();
+                let (request, timeouts, patient) = (forward.fastcgi(&id), rule.timeouts, backend.hold.is_some());
+                let call = fastcgi::Call { app, backend: index, endpoint, settings, request, content, patient, timeouts };
+                self.fastcgi.exchange(call).await.map_err(|failed| {
+                    *next = failed.unsent;
+                    failed.error
+                })
+            }
+            // The backend has changed its protocol while the request waited.
+            _ => Err(Error::Unavailable),
+        }
+    }
+}
+
+/// A copy of a request without its body.
+fn head_of(request: &Request<RequestBody>) -> Request<()> {
+    let mut head = Request::new(());
+    head.method_mut().clone_from(request.method());
+    head.uri_mut().clone_from(request.uri());
+    head.headers_mut().clone_from(request.headers());
+    head
+}
