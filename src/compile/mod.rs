@@ -3,10 +3,12 @@
 //! In: [`ResolvedApp`] and its identity. Out: [`CompiledApp`], every expression compiled, every name looked up. Never: a look at another App.
 
 mod filter;
+mod gateway;
 mod matches;
 
 use std::collections::HashMap;
 use std::num::NonZeroU16;
+use std::sync::Arc;
 
 use http::HeaderValue;
 
@@ -15,8 +17,11 @@ use crate::dial::Address;
 use crate::names::{AppName, SectionName};
 use crate::resolve::ResolvedApp;
 use crate::route::{
-    Backend, CompiledApp, Endpoint, FastcgiSettings, Files, HttpSettings, Parent, Protocol, Rule, Script, Share, Template, Timeouts,
+    Backend, CompiledApp, Endpoint, FastcgiSettings, Files, HttpSettings, Parent, Protocol, Rule, Script, Share, Slots, Template, Timeouts,
 };
+
+use filter::Kept;
+pub use gateway::options;
 
 /// Idle connections that are kept to an HTTP backend, per thread.
 const KEPT_HTTP_CONNECTIONS: usize = 32;
@@ -48,6 +53,7 @@ pub struct Identity<'a> {
 /// [`Error`] for the first field that can't be built.
 pub fn compile(resolved: &ResolvedApp, identity: Identity<'_>, before: Option<&CompiledApp>) -> Result<CompiledApp, Error> {
     let spec = &resolved.app.spec;
+    let slots = filter::slots(before);
     let names: HashMap<&SectionName, usize> = spec.backends.iter().enumerate().map(|(index, backend)| (&backend.name, index)).collect();
     Ok(CompiledApp {
         name: identity.name.clone(),
@@ -55,7 +61,12 @@ pub fn compile(resolved: &ResolvedApp, identity: Identity<'_>, before: Option<&C
         first_seen: identity.first_seen,
         parents: spec.parent_refs.iter().map(parent).collect(),
         hostnames: spec.hostnames.clone(),
-        rules: spec.rules.iter().enumerate().map(|(index, rule)| compile_rule(index, rule, &names)).collect::<Result<_, _>>()?,
+        rules: spec
+            .rules
+            .iter()
+            .enumerate()
+            .map(|(index, rule)| compile_rule(index, rule, &names, Before { app: before, slots: &slots }))
+            .collect::<Result<_, _>>()?,
         backends: spec
             .backends
             .iter()
@@ -73,17 +84,31 @@ pub fn parent(reference: &v1::ParentRef) -> Parent {
     Parent { gateway: reference.name.clone(), section: reference.section_name.clone(), port: reference.port.map(NonZeroU16::get) }
 }
 
-fn compile_rule(index: usize, rule: &v1::Rule, names: &HashMap<&SectionName, usize>) -> Result<Rule, Error> {
+/// What was built of the App last, and what its requests in flight have of it.
+#[derive(Debug, Clone, Copy)]
+struct Before<'b> {
+    app: Option<&'b CompiledApp>,
+    slots: &'b Arc<Slots>,
+}
+
+fn compile_rule(index: usize, rule: &v1::Rule, names: &HashMap<&SectionName, usize>, before: Before<'_>) -> Result<Rule, Error> {
     let field = format!("spec.rules[{index}]");
+    let name: Box<str> = rule.name.as_ref().map_or_else(|| index.to_string(), ToString::to_string).into();
+    let Before { app: before, slots } = before;
+    let before = before.and_then(|before| before.rules.iter().find(|rule| rule.name == name).map(|rule| (before, rule)));
     let shares = rule.backend_refs.iter().filter(|backend| backend.weight > 0).map(|backend| {
         let found = find(names, &backend.name, &field)?;
-        Ok(Share { backend: found, weight: backend.weight, filters: filter::compile(&backend.filters, &field)? })
+        let is_same = |share: &&Share, app: &CompiledApp| app.backends.get(share.backend).is_some_and(|known| known.name == backend.name);
+        let before = before.and_then(|(app, rule)| rule.backends.iter().find(|share| is_same(share, app)));
+        let kept = Kept { before: before.map_or(&[], |share| &share.filters), slots };
+        Ok(Share { backend: found, weight: backend.weight, filters: filter::compile(&backend.filters, kept, &field)? })
     });
+    let kept = Kept { before: before.map_or(&[], |(_, rule)| &rule.filters), slots };
     let limit = |duration: v1::Duration| duration.limit();
     Ok(Rule {
-        name: rule.name.as_ref().map_or_else(|| index.to_string(), ToString::to_string).into(),
+        name,
         matches: rule.matches.iter().map(|matcher| matches::compile(matcher, &field)).collect::<Result<_, _>>()?,
-        filters: filter::compile(&rule.filters, &field)?,
+        filters: filter::compile(&rule.filters, kept, &field)?,
         files: rule.files.as_ref().map(|files| compile_files(files, names, &field)).transpose()?,
         backends: shares.collect::<Result<_, Error>>()?,
         has_backend_refs: !rule.backend_refs.is_empty(),

@@ -14,6 +14,7 @@ mod peer;
 mod pick;
 mod record;
 mod rescue;
+mod trust;
 mod values;
 
 use std::cell::RefCell;
@@ -38,6 +39,7 @@ pub use peer::Peer;
 pub use record::AnswerBody;
 use record::Recorder;
 use rescue::Cause;
+pub use trust::Via;
 
 /// The serving plane of one thread.
 pub struct Proxy {

@@ -3,6 +3,7 @@
 //! In: [`Cause`]. Out: a small response that names the App and the request. Never: a path, an address, an error's text.
 
 use std::error::Error as _;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
@@ -10,6 +11,7 @@ use http::{HeaderValue, Response, StatusCode};
 
 use super::id::RequestId;
 use crate::backend::{Error, Phase, ResponseBody};
+use crate::metrics::HeldUp;
 use crate::route::path::PathError;
 use crate::route::{CompiledApp, Miss};
 
@@ -37,6 +39,9 @@ pub(super) enum Cause {
     /// The rule has neither files nor a backend with a weight.
     #[error("the rule has no backend")]
     NoBackend,
+    /// A filter did not let it pass; the client may try again after this time, if that is known.
+    #[error("held up by a filter ({why})", why = .0.as_str())]
+    HeldUp(HeldUp, Option<Duration>),
     /// The backend, or what is between.
     #[error(transparent)]
     Backend(Error),
@@ -46,7 +51,8 @@ pub(super) enum Cause {
 pub(super) fn answer(app: Option<&CompiledApp>, cause: &Cause, id: RequestId) -> Response<ResponseBody> {
     let status = status(app, cause);
     let app = app.map(|app| app.name.as_str());
-    if status.is_server_error() {
+    // Whoever is held up can be so as often as he likes: that is counted.
+    if status.is_server_error() && !matches!(cause, Cause::HeldUp(..)) {
         let source = cause.source().map(|source| format!(": {}", chain(source))).unwrap_or_default();
         tracing::warn!(app, request = %id, status = status.as_u16(), "{cause}{source}");
     } else {
@@ -58,7 +64,10 @@ pub(super) fn answer(app: Option<&CompiledApp>, cause: &Cause, id: RequestId) ->
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    if status == StatusCode::SERVICE_UNAVAILABLE {
+    if let Cause::HeldUp(_, Some(wait)) = cause {
+        // Whole seconds, and not too early.
+        headers.insert(RETRY_AFTER, (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1).into());
+    } else if status == StatusCode::SERVICE_UNAVAILABLE {
         headers.insert(RETRY_AFTER, RETRY_SECONDS);
     }
     if let Cause::NoRoute(Miss::Listener) = cause {
@@ -74,6 +83,11 @@ fn status(app: Option<&CompiledApp>, cause: &Cause) -> StatusCode {
         Cause::NotImplemented => StatusCode::NOT_IMPLEMENTED,
         Cause::NoRoute(Miss::Listener | Miss::Host | Miss::Rule) | Cause::NoFile => StatusCode::NOT_FOUND,
         Cause::NoBackend => StatusCode::INTERNAL_SERVER_ERROR,
+        Cause::HeldUp(why, _) => match why {
+            HeldUp::RateLimit => StatusCode::TOO_MANY_REQUESTS,
+            HeldUp::IpAccess => StatusCode::FORBIDDEN,
+            HeldUp::QueueFull | HeldUp::QueueTimeout => StatusCode::SERVICE_UNAVAILABLE,
+        },
         Cause::Backend(error) => match error {
             Error::Unavailable | Error::Connect(_) | Error::Local(_) => StatusCode::SERVICE_UNAVAILABLE,
             // It did not break off: it was killed with its container, and will be back with it.

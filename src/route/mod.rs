@@ -15,7 +15,7 @@ mod template;
 
 pub use app::{Backend, CompiledApp, FastcgiSettings, Files, HttpSettings, Protocol, Rule, Script, Share, Timeouts};
 pub use endpoint::{Endpoint, Health, InFlight};
-pub use filter::{Filter, HeaderEdit, PathEdit, Redirect, Rewrite};
+pub use filter::{Filter, HeaderEdit, IpAccess, MaxConnections, PathEdit, RateLimit, Redirect, Rewrite, Slot, Slots, Turn};
 pub use listeners::{Front, Listeners, Parent};
 pub use matcher::{Matcher, PathMatcher, Request, Specificity, ValueMatcher, anchored};
 pub use table::{Match, Miss, Table};

@@ -1,5 +1,6 @@
 //! Real threads and sockets; clients that misbehave.
 
+mod admission;
 mod doors;
 
 use std::collections::HashSet;
@@ -21,7 +22,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::{Connection, Running, Service, Settings, Trigger, serve, shutdown};
-use crate::listen::{self, Bound, Sharing, Sockets};
+use crate::listen::{self, Bound, Limits, Open, Options, Sharing, Sockets};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -86,16 +87,32 @@ fn start(threads: usize, settings: Settings) -> Server {
 }
 
 fn start_on(bound: &Arc<Bound>, threads: usize, settings: Settings) -> Server {
+    start_with(bound, Options::default(), threads, settings)
+}
+
+/// One thread and one address with these limits.
+fn start_within(limits: Limits) -> Server {
+    let options = Options { limits, ..Options::default() };
+    start_with(&bind("127.0.0.1:0", 1).unwrap(), options, 1, Settings::default())
+}
+
+fn start_with(bound: &Arc<Bound>, options: Options, threads: usize, settings: Settings) -> Server {
     let address = bound.local_addr();
     let (gate, closed) = watch::channel(false);
     let (trigger, order) = shutdown();
-    let (sockets, listened) = watch::channel(map(&[bound]));
+    let (sockets, listened) = watch::channel(map_with(&[bound], options));
     let running = serve(&listened, threads, settings, move || Sample { gate: closed.clone() }, &order).unwrap();
     Server { address, sockets, gate, trigger, running }
 }
 
 fn map(bound: &[&Arc<Bound>]) -> Sockets {
-    Arc::new(bound.iter().map(|bound| (bound.local_addr(), Arc::clone(bound))).collect())
+    map_with(bound, Options::default())
+}
+
+fn map_with(bound: &[&Arc<Bound>], options: Options) -> Sockets {
+    let options = Arc::new(options);
+    let open = |bound: &&Arc<Bound>| Open { bound: Arc::clone(bound), options: options.clone() };
+    Arc::new(bound.iter().map(|bound| (bound.local_addr(), open(bound))).collect())
 }
 
 impl Server {
@@ -183,7 +200,7 @@ fn a_service_knows_both_addresses() {
 fn clients_that_say_nothing_or_not_enough_are_let_go() {
     run(async {
         let limit = Duration::from_millis(200);
-        let server = start(1, Settings { header_timeout: limit, idle_timeout: 2 * limit, ..Settings::default() });
+        let server = start_within(Limits { header_timeout: limit, idle_timeout: 2 * limit, ..Limits::default() });
         // At any moment between two looks at them.
         let (mut pause, mut silent) = (tokio::time::interval(limit / 20), Vec::new());
         for _ in 0..10 {
@@ -213,7 +230,7 @@ fn clients_that_say_nothing_or_not_enough_are_let_go() {
 fn a_client_that_does_not_read_is_let_go() {
     run(async {
         let limit = Duration::from_millis(200);
-        let server = start(1, Settings { write_timeout: limit, ..Settings::default() });
+        let server = start_within(Limits { write_timeout: limit, ..Limits::default() });
         let mut client = server.ask("/large").await;
         client.readable().await.unwrap();
         // A drain ends when nobody is left.
@@ -228,7 +245,7 @@ fn a_client_that_does_not_read_is_let_go() {
 fn a_request_being_answered_has_no_limit_here() {
     run(async {
         let limit = Duration::from_millis(50);
-        let server = start(1, Settings { header_timeout: limit, idle_timeout: limit, ..Settings::default() });
+        let server = start_within(Limits { header_timeout: limit, idle_timeout: limit, ..Limits::default() });
         let mut client = server.ask("/slow").await;
         assert!(tokio::time::timeout(6 * limit, client.readable()).await.is_err());
         server.gate.send_replace(true);
@@ -273,7 +290,7 @@ fn a_client_that_has_ended_its_side_gets_a_quick_answer_and_does_not_hold_a_slow
 #[test]
 fn heads_over_the_limit_are_refused() {
     run(async {
-        let server = start(1, Settings { max_head: 16 << 10, ..Settings::default() });
+        let server = start_within(Limits { max_head: 16 << 10, ..Limits::default() });
         for (size, status) in [(15 << 10, "200"), (17 << 10, "431")] {
             let mut client = TcpStream::connect(server.address).await.unwrap();
             let head = format!("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\nx: {}\r\n\r\n", "x".repeat(size));

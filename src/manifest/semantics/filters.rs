@@ -3,19 +3,22 @@
 //! In: the trees of one list of filters. Out: entries of a [`Report`]. Never: a field that would break the framing of a message.
 
 use super::backends::Backends;
-use super::{chosen_by_type, unique};
+use super::{chosen_by_type, limits, unique};
 use crate::manifest::node::Cursor;
 use crate::manifest::report::Report;
 use crate::names::shown;
 
 /// Each type and its field.
-const FILTERS: [(&str, &str); 6] = [
+const FILTERS: [(&str, &str); 9] = [
     ("RequestHeaderModifier", "requestHeaderModifier"),
     ("ResponseHeaderModifier", "responseHeaderModifier"),
     ("RequestRedirect", "requestRedirect"),
     ("URLRewrite", "urlRewrite"),
     ("RequestMirror", "requestMirror"),
     ("CORS", "cors"),
+    ("IPAccess", "ipAccess"),
+    ("RateLimit", "rateLimit"),
+    ("MaxConnections", "maxConnections"),
 ];
 const PATH_MODIFIERS: [(&str, &str); 2] = [("ReplaceFullPath", "replaceFullPath"), ("ReplacePrefixMatch", "replacePrefixMatch")];
 /// Fields that say where a message ends or how the connection goes on: lxcproxy writes them itself (RFC 9110 section 7.6.1).
@@ -59,6 +62,7 @@ fn check_one(filter: &Cursor<'_>, place: Place, backends: &Backends<'_>, report:
             check_headers(&modifier, request, report);
         }
     }
+    limits::check(filter, report);
     if let Some(redirect) = filter.get("requestRedirect") {
         if let Some(type_) = filter.get("type").filter(|_| !place.in_rule) {
             let hint = "move it to the rule".to_owned();
@@ -102,7 +106,7 @@ fn check_headers(modifier: &Cursor<'_>, request: bool, report: &mut Report<'_>) 
 }
 
 /// At least one of `fields` is there, and is no empty list.
-fn changes_something(at: &Cursor<'_>, fields: &[&str], message: &str, report: &mut Report<'_>) {
+pub(super) fn changes_something(at: &Cursor<'_>, fields: &[&str], message: &str, report: &mut Report<'_>) {
     let is_empty = |field: &Cursor<'_>| field.node.to_value().as_array().is_some_and(Vec::is_empty);
     if at.is_map() && !fields.iter().filter_map(|field| at.get(field)).any(|field| !is_empty(&field)) {
         let list = fields.iter().map(|field| format!("`{field}`")).collect::<Vec<_>>().join(", ");

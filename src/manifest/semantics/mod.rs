@@ -7,6 +7,7 @@ mod app;
 mod backends;
 mod filters;
 mod gateway;
+mod limits;
 mod matches;
 mod rules;
 

@@ -4,6 +4,7 @@
 //! another request.
 
 mod headers;
+mod limits;
 mod redirect;
 
 use std::sync::Arc;
@@ -48,6 +49,9 @@ impl Chain<'_> {
                 }
                 Filter::ResponseHeaders(edit) => rest.push(Rest::Headers(edit)),
                 Filter::Rewrite(rewrite) => self.rewrite(rewrite, forward),
+                Filter::IpAccess(access) => limits::access(access, forward)?,
+                Filter::RateLimit(limit) => limits::rate(limit, forward)?,
+                Filter::MaxConnections(limit) => limits::connections(limit, forward).await?,
                 Filter::Redirect(to) => {
                     return forward::redirect(to.status, &redirect::location(to, self.prefix, forward)).map(Some);
                 }

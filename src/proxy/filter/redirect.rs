@@ -8,7 +8,7 @@ pub(super) fn location(to: &Redirect, prefix: Option<usize>, forward: &Forward<'
     let values = forward.values();
     let scheme = to.scheme.as_deref().unwrap_or(values.peer.scheme);
     let own = if scheme == "https" { 443 } else { 80 };
-    let port = to.port.unwrap_or_else(|| if to.scheme.is_some() { own } else { values.peer.server.port() });
+    let port = to.port.unwrap_or_else(|| if to.scheme.is_some() { own } else { values.peer.port });
     let host = to.hostname.as_deref().unwrap_or(&values.host);
     let port = if port == own { String::new() } else { format!(":{port}") };
     let path = to.path.as_ref().map(|edit| forward.edited(edit, prefix));

@@ -133,7 +133,7 @@ fn an_update_leaves_the_sockets_alone_that_stay() {
     setup.want("web", desired("web", &[("http", one, ", hostname: a.test"), ("new", three, "")]));
     let after = setup.gateways.sockets().clone();
     let address = ([127, 0, 0, 1], one).into();
-    assert!(Arc::ptr_eq(&before[&address], &after[&address]));
+    assert!(before[&address].is_same(&after[&address]));
     drop(before);
     assert_eq!((is_open(two), is_open(three)), (false, true));
     assert_eq!(setup.gateways.entry(&"web".parse().unwrap()).unwrap().record.generation, 2);
