@@ -206,7 +206,9 @@ fn limits_change_with_the_manifest_and_open_connections_keep_theirs() {
 fn connections_over_the_limits_wait_or_are_closed() {
     let (_backend, daemon, port) = front("connections: 2");
     let mut agents = [Agent::connect(daemon.address()), Agent::connect(daemon.address())];
-    agents.iter_mut().for_each(|agent| assert_eq!(agent.get("/", "a.test").0, 200));
+    for agent in &mut agents {
+        assert_eq!(agent.get("/", "a.test").0, 200);
+    }
     let mut waits = connect(daemon.address());
     waits.write_all(b"GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n").unwrap();
     waits.set_read_timeout(Some(LIMIT)).unwrap();

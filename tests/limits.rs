@@ -218,7 +218,7 @@ fn a_client_that_asks_too_often_is_told_when_to_come_again_and_others_are_answer
     assert!((590..=605).contains(&wait), "{wait}");
     assert_eq!(from("127.0.0.2").status, 200, "another client");
     // Another generation with the same settings knows who has asked.
-    daemon.manifest("app.yaml", &rate(1).replace("{rule}", "").replace("  rules:", "  hostnames: [\"127.0.0.1\"]\n  rules:"));
+    daemon.manifest("app.yaml", &rate(1).replace("  rules:", "  hostnames: [\"127.0.0.1\"]\n  rules:"));
     until("the next generation", || (daemon.apps()["app"]["status"]["servedGeneration"] == 2).then_some(()));
     assert_eq!((from("127.0.0.1").status, from("127.0.0.2").status), (429, 200));
     daemon.manifest("app.yaml", &rate(2));

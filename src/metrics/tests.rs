@@ -44,6 +44,8 @@ fn a_scrape_sums_over_the_threads() {
         app.route(0, "main").count(200, 3 * MS, 10, 100);
         app.route(0, "main").count(404, 20 * MS, 0, 1);
         app.backend(1, "web").count(Fault::ConnectRefused);
+        app.route(0, "main").count_held_up(HeldUp::QueueFull);
+        shard.turned_away(TurnedAway::ClientLimit);
         std::mem::forget(shard.connected());
         drop(shard.connected());
         shard.idle_http().set(4);
@@ -68,12 +70,16 @@ fn a_scrape_sums_over_the_threads() {
         ("lxcproxy_http_request_duration_seconds_bucket{le=\"+Inf\",app=\"app\",rule=\"main\"}", 4.0),
         ("lxcproxy_backend_errors_total{app=\"app\",backend=\"web\",reason=\"connect_refused\"}", 2.0),
         ("lxcproxy_backend_errors_total{app=\"app\",backend=\"web\",reason=\"closed\"}", 0.0),
+        ("lxcproxy_http_requests_refused_total{app=\"app\",rule=\"main\",reason=\"queue_full\"}", 2.0),
         ("lxcproxy_connections_total", 4.0),
+        ("lxcproxy_connections_refused_total{reason=\"client_limit\"}", 2.0),
+        ("lxcproxy_connections_refused_total{reason=\"proxy_header\"}", 0.0),
         ("lxcproxy_connections_active", 2.0),
         ("lxcproxy_backend_connections_idle{protocol=\"http\"}", 8.0),
     ] {
         assert_eq!(value(&page, series), Some(expected), "{series} in\n{page}");
     }
+    assert!(!page.contains("rate_limit"), "what never was has no series");
 }
 
 #[test]

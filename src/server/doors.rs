@@ -37,7 +37,9 @@ impl<F: Fn(TcpStream, SocketAddr, Seat, &Rc<Door>) + Clone + 'static> Doors<F> {
             self.registry.close(&door);
         }
         for (bound, door) in &self.open {
-            stays(bound).into_iter().for_each(|now| door.change(&now.options));
+            if let Some(now) = stays(bound) {
+                door.change(&now.options);
+            }
         }
         while self.accepting.try_join_next().is_some() {}
         for open in sockets.values() {

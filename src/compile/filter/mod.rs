@@ -3,6 +3,8 @@
 mod headers;
 mod limits;
 mod redirect;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -53,10 +53,9 @@ fn same_protocol(listeners: &[Cursor<'_>], report: &mut Report<'_>) {
 }
 
 fn check_limits(limits: &Cursor<'_>, report: &mut Report<'_>) {
-    if let Some((at, size)) = limits.get("requestHead").and_then(|at| Some((at.clone(), size(&at)?))) {
-        if size.limit().is_none_or(|bytes| !REQUEST_HEAD.contains(&bytes)) {
-            report.value(&at, "a request head has a limit from `1Ki` to `1Mi`", Some("the default is `32Ki`".to_owned()));
-        }
+    let fits = |size: ByteSize| size.limit().is_some_and(|bytes| REQUEST_HEAD.contains(&bytes));
+    if let Some(at) = limits.get("requestHead").filter(|at| !size(at).is_none_or(fits)) {
+        report.value(&at, "a request head has a limit from `1Ki` to `1Mi`", Some("the default is `32Ki`".to_owned()));
     }
     for field in ["headerTimeout", "bodyTimeout", "writeTimeout", "idleTimeout"] {
         let Some(at) = limits.get(field) else { continue };

@@ -132,7 +132,7 @@ proptest! {
             "PROXY (TCP4|TCP6|UNKNOWN)( [0-9a-f.:]{1,9}){0,5}\r\n.{0,9}".prop_map(String::into_bytes),
             (any::<u8>(), any::<u8>(), proptest::collection::vec(any::<u8>(), 0..60), any::<u16>(), any::<bool>()).prop_map(
                 |(command, family, block, length, honest)| {
-                    let mut bytes = v2(command % 4 | 0x20, family, &block);
+                    let mut bytes = v2(0x20 | (command % 4), family, &block);
                     if !honest {
                         bytes[14..16].copy_from_slice(&length.to_be_bytes());
                     }
