@@ -312,6 +312,6 @@ fn an_address_is_listened_on_as_its_gateways_say_and_as_the_stricter_if_there_ar
     assert_eq!((both.limits.connections, both.limits.connections_per_client), (Some(8), Some(3)));
     assert!(both.trusted.contains([10, 1, 0, 1].into()) && !both.trusted.contains([192, 0, 2, 1].into()));
     setup.want("b", with("b", ", hostname: b.test, proxyProtocol: true", ""));
-    assert_eq!(setup.missing("b"), [Reason::ListenerConflict]);
+    assert_eq!(setup.reason("b", ConditionType::Programmed), Reason::LastKnownGood);
     assert!(!options(&setup)[0].proxy_protocol);
 }

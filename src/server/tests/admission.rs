@@ -3,6 +3,7 @@
 use tokio::task::JoinSet;
 
 use super::*;
+use crate::listen::Limits;
 use crate::names::Networks;
 
 const HEADER: &[u8] = b"PROXY TCP4 192.0.2.1 198.51.100.7 4711 443\r\n";
