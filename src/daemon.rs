@@ -22,7 +22,7 @@ use crate::config::Settings;
 use crate::container::Runtimes;
 use crate::container::watch::{Starts, Watcher};
 use crate::listen::Sharing;
-use crate::metrics::{Connected, Metrics, Shard};
+use crate::metrics::{Connected, Metrics, Shard, TurnedAway};
 use crate::proxy::{AnswerBody, Peer, Proxy, Sink, Verifier};
 use crate::reconcile::{Listening, Reconciler};
 use crate::server::{self, Connection, Refused};
@@ -243,7 +243,12 @@ impl server::Service for Web {
     async fn call(&self, request: Request<Incoming>, connection: &Rc<Connection>) -> Response<AnswerBody> {
         // Only a tunnel outlives its request.
         let in_flight = request.headers().contains_key(UPGRADE).then(|| -> Rc<dyn std::fmt::Debug> { Rc::new(connection.hold()) });
-        self.proxy.answer(request, &peer(connection, in_flight)).await
+        let peer = peer(connection, in_flight);
+        let peer = match connection.believed() {
+            None => peer,
+            Some(proxies) => peer.speaking_for(request.headers(), proxies),
+        };
+        self.proxy.answer(request, &peer).await
     }
 
     fn refuse(&self, refused: &Refused, connection: &Rc<Connection>) -> Response<AnswerBody> {
@@ -252,6 +257,10 @@ impl server::Service for Web {
 
     fn connected(&self) -> Option<Connected> {
         Some(self.shard.connected())
+    }
+
+    fn turned_away(&self, why: TurnedAway) {
+        self.shard.turned_away(why);
     }
 }
 
@@ -262,7 +271,10 @@ fn peer(connection: &Connection, in_flight: Option<Rc<dyn std::fmt::Debug>>) -> 
         server: connection.server,
         socket: connection.socket,
         scheme: connection.scheme.as_str(),
+        port: connection.server.port(),
         client_ip: HeaderValue::from_str(&connection.client.ip().to_string()).unwrap_or(HeaderValue::from_static("")),
+        via: None,
+        body_timeout: connection.limits().body_timeout,
         in_flight,
     }
 }

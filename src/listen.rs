@@ -3,6 +3,9 @@
 //! In: an address, a number of threads. Out: [`Bound`], which the control plane opens and the serving threads take. Never: an accepted
 //! connection; that is the server's.
 
+mod crowd;
+mod options;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -12,11 +15,23 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
 use tokio::sync::Notify;
 
+pub use crowd::{Crowd, Seat};
+pub use options::{Limits, Options};
+
 /// Connections that may wait in the kernel, per thread.
 pub const BACKLOG: i32 = 4096;
 
 /// Everything that is listened on, by the address that was bound.
-pub type Sockets = Arc<BTreeMap<SocketAddr, Arc<Bound>>>;
+pub type Sockets = Arc<BTreeMap<SocketAddr, Open>>;
+
+/// An address that clients can connect to.
+#[derive(Debug, Clone)]
+pub struct Open {
+    /// Its sockets.
+    pub bound: Arc<Bound>,
+    /// How it is listened on from now on.
+    pub options: Arc<Options>,
+}
 
 /// An address that is ours. It is listened on from [`open`](Self::open) on, until every thread has dropped what it took. A thread keeps the
 /// `Arc` until then: while a `Weak` of it can be upgraded, the address may be ours still.
@@ -27,6 +42,7 @@ pub struct Bound {
     sockets: Mutex<Vec<Option<TcpListener>>>,
     /// Rung when one is taken.
     taken: Notify,
+    crowd: Arc<Crowd>,
 }
 
 /// Whether another socket of this process may have the address, too.
@@ -66,7 +82,15 @@ pub fn bind(address: SocketAddr, threads: usize, sharing: Sharing) -> io::Result
     for _ in 1..threads {
         sockets.push(Some(socket(address, true)?.into()));
     }
-    Ok(Bound { address, sockets: Mutex::new(sockets), taken: Notify::new() })
+    Ok(Bound { address, sockets: Mutex::new(sockets), taken: Notify::new(), crowd: Arc::default() })
+}
+
+impl Open {
+    /// Whether nothing differs.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.bound, &other.bound) && self.options == other.options
+    }
 }
 
 impl Bound {
@@ -74,6 +98,12 @@ impl Bound {
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Who is connected, over all threads.
+    #[must_use]
+    pub fn crowd(&self) -> &Arc<Crowd> {
+        &self.crowd
     }
 
     /// Lets clients connect; they wait until a thread takes them. Again: nothing changes.

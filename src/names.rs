@@ -2,12 +2,16 @@
 //!
 //! In: text as a person wrote it. Out: a type that proves its own form. Never: I/O, or knowledge of what a name refers to.
 
+mod networks;
+
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+pub use networks::{ClientKey, Networks};
 
 /// Why a text is not a name. `Display` is one sentence that says what was expected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -7,15 +7,11 @@ use serde_json::Value;
 
 use crate::support::curl::{Curl, Response};
 use crate::support::daemon::{Daemon, PATIENCE};
+use crate::support::gateway::free_port;
 use crate::support::keepalive::Agent;
 use crate::support::site::Site;
 
 const HOST: &str = "site.example.org";
-
-/// A port of 127.0.0.1 that was free a moment ago.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
 
 /// `more`: further fields, each after a comma.
 fn listener(name: &str, port: u16, more: &str) -> String {
@@ -304,4 +300,29 @@ fn of_two_gateways_with_one_port_the_older_keeps_it_unless_their_hosts_differ() 
     daemon.manifest("new.yaml", &gateway("new", &[listener("web", port, ", hostname: new.example.org")]));
     wait_said(&daemon, "new", "Ready", "Ready");
     assert_eq!((get(port, HOST).unwrap().status, get(port, "new.example.org").unwrap().status), (200, 404));
+}
+
+#[test]
+fn of_two_gateways_with_one_port_both_or_none_has_the_proxy_protocol_and_the_stricter_limits_hold() {
+    let site = Site::new("hello");
+    let port = free_port();
+    let daemon = daemon_with(&site, &[("old.yaml", &gateway("old", &[listener("http", port, "")]))]);
+    wait_said(&daemon, "old", "Ready", "Ready");
+    let new = |more: &str| gateway("new", &[listener("web", port, &format!(", hostname: new.example.org{more}"))]);
+    daemon.manifest("new.yaml", &new(", proxyProtocol: true"));
+    let message = wait_said(&daemon, "new", "Ready", "ListenerConflict");
+    assert!(message.contains("listener `new/web` has `proxyProtocol`, the older `old/http` on 127.0.0.1:"), "{message}");
+    assert_eq!(get(port, HOST).unwrap().status, 200);
+    daemon.manifest("new.yaml", &new("").replace("spec: {", "spec: {limits: {requestHead: 2Ki}, "));
+    wait_said(&daemon, "new", "Ready", "Ready");
+    let large = || Curl::new(&format!("http://127.0.0.1:{port}/"), None).host(HOST).header("X-Large", &"x".repeat(3000)).send().status;
+    daemon.eventually(PATIENCE, || match large() {
+        431 => Ok(()),
+        status => Err(format!("a large head is answered {status}")),
+    });
+    daemon.remove_manifest("new.yaml");
+    daemon.eventually(PATIENCE, || match large() {
+        200 => Ok(()),
+        status => Err(format!("a large head is answered {status}")),
+    });
 }

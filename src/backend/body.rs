@@ -40,7 +40,7 @@ enum Source {
 }
 
 impl RequestBody {
-    /// A body with a limit in bytes (`None`: none) and a limit on the client's silence.
+    /// A body with a limit in bytes (`None`: none) and a limit on the client's silence (`Duration::MAX`: none).
     ///
     /// # Errors
     /// [`Error::BodyTooLarge`] if its announced length is over the limit.
@@ -97,8 +97,8 @@ impl RequestBody {
     }
 
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let deadline = Instant::now() + self.idle;
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        let idle = self.idle;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(idle)));
         timer.as_mut().poll(cx)
     }
 }

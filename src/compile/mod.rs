@@ -5,6 +5,7 @@
 mod answers;
 mod balance;
 mod filter;
+mod gateway;
 mod matches;
 mod session;
 #[cfg(test)]
@@ -22,6 +23,9 @@ use crate::resolve::ResolvedApp;
 use crate::route::{
     Backend, CompiledApp, Endpoint, FastcgiSettings, Files, HttpSettings, Parent, Protocol, Retry, Rule, Script, Share, Template, Timeouts,
 };
+
+use filter::Scope;
+pub use gateway::options;
 
 /// Idle connections that are kept to an HTTP backend, per thread.
 const KEPT_HTTP_CONNECTIONS: usize = 32;
@@ -55,13 +59,14 @@ pub struct Identity<'a> {
 /// [`Error`] for the first field that can't be built.
 pub fn compile(resolved: &ResolvedApp, identity: Identity<'_>, before: Option<&CompiledApp>) -> Result<CompiledApp, Error> {
     let spec = &resolved.app.spec;
+    let slots = filter::slots(before);
     let names: HashMap<&SectionName, usize> = spec.backends.iter().enumerate().map(|(index, backend)| (&backend.name, index)).collect();
     let backends = spec.backends.iter().zip(&resolved.addresses);
     let backends: Vec<_> =
         backends.map(|(backend, addresses)| compile_backend(backend, addresses, identity, before)).collect::<Result<_, _>>()?;
-    let scope = filter::Scope { resolved, names: &names };
+    let scope = Scope { resolved, names: &names, before: &[], slots: &slots };
     let mut rules: Vec<_> =
-        spec.rules.iter().enumerate().map(|(index, rule)| compile_rule(index, rule, scope)).collect::<Result<_, _>>()?;
+        spec.rules.iter().enumerate().map(|(index, rule)| compile_rule(index, rule, scope, before)).collect::<Result<_, _>>()?;
     for (rule, written) in rules.iter_mut().zip(&spec.rules) {
         rule.session = session::session(written, rule, &backends, identity);
     }
@@ -85,16 +90,22 @@ pub fn parent(reference: &v1::ParentRef) -> Parent {
     Parent { gateway: reference.name.clone(), section: reference.section_name.clone(), port: reference.port.map(NonZeroU16::get) }
 }
 
-fn compile_rule(index: usize, rule: &v1::Rule, scope: filter::Scope<'_>) -> Result<Rule, Error> {
+fn compile_rule(index: usize, rule: &v1::Rule, scope: Scope<'_>, before: Option<&CompiledApp>) -> Result<Rule, Error> {
     let names = scope.names;
     let field = format!("spec.rules[{index}]");
+    let name: Box<str> = rule.name.as_ref().map_or_else(|| index.to_string(), ToString::to_string).into();
+    let before = before.and_then(|before| before.rules.iter().find(|rule| rule.name == name).map(|rule| (before, rule)));
     let shares = rule.backend_refs.iter().filter(|backend| backend.weight > 0).map(|backend| {
         let found = find(names, &backend.name, &field)?;
+        let is_same = |share: &&Share, app: &CompiledApp| app.backends.get(share.backend).is_some_and(|known| known.name == backend.name);
+        let before = before.and_then(|(app, rule)| rule.backends.iter().find(|share| is_same(share, app)));
+        let scope = Scope { before: before.map_or(&[], |share| &share.filters), ..scope };
         Ok(Share { backend: found, weight: backend.weight, filters: filter::compile(&backend.filters, &field, scope)? })
     });
+    let scope = Scope { before: before.map_or(&[], |(_, rule)| &rule.filters), ..scope };
     let limit = |duration: v1::Duration| duration.limit();
     Ok(Rule {
-        name: rule.name.as_ref().map_or_else(|| index.to_string(), ToString::to_string).into(),
+        name,
         matches: rule.matches.iter().map(|matcher| matches::compile(matcher, &field)).collect::<Result<_, _>>()?,
         filters: filter::compile(&rule.filters, &field, scope)?,
         files: rule.files.as_ref().map(|files| compile_files(files, names, &field)).transpose()?,

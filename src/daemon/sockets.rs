@@ -1,7 +1,7 @@
 //! Snapshots -> what the serving threads listen on, and a line in the log for every address that opens or closes.
 //!
-//! In: the snapshots, each as it comes. Out: a [`watch`] channel that changes only when an address is bound or let go. Never: a socket
-//! opened or closed here.
+//! In: the snapshots, each as it comes. Out: a [`watch`] channel that changes only when an address is bound or let go, or is to be listened on
+//! in another way. Never: a socket opened or closed here.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::listen::Sockets;
+use crate::listen::{Open, Sockets};
 use crate::snapshot::{Reader, Snapshot};
 
 /// Threads take what is new within this time, unless one is stuck.
@@ -57,7 +57,8 @@ impl Follower {
             for address in &opened {
                 tracing::info!(%address, "listening");
             }
-            let changes = !(opened.is_empty() && closed.is_empty());
+            let others = now.iter().any(|(address, open)| before.get(address).is_none_or(|before| !before.is_same(open)));
+            let changes = others || !closed.is_empty();
             if changes {
                 before.clone_from(now);
             }
@@ -68,8 +69,8 @@ impl Follower {
     async fn taken(&self) {
         let sockets = self.sockets.borrow().clone();
         let all = async {
-            for bound in sockets.values() {
-                bound.taken().await;
+            for open in sockets.values() {
+                open.bound.taken().await;
             }
         };
         let _ = timeout(TAKEN, all).await;
@@ -78,8 +79,8 @@ impl Follower {
 
 /// What the other does not have: an address that was bound anew counts as another.
 fn only_in(these: &Sockets, others: &Sockets) -> Vec<SocketAddr> {
-    let has = |address, bound| others.get(address).is_some_and(|other| Arc::ptr_eq(other, bound));
-    these.iter().filter(|(address, bound)| !has(address, bound)).map(|(address, _)| *address).collect()
+    let has = |address, open: &Open| others.get(address).is_some_and(|other| Arc::ptr_eq(&other.bound, &open.bound));
+    these.iter().filter(|(address, open)| !has(address, open)).map(|(address, _)| *address).collect()
 }
 
 #[cfg(test)]
@@ -87,7 +88,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::listen::{self, Bound, Sharing};
+    use crate::listen::{self, Bound, Options, Sharing};
     use crate::snapshot::{self, Publisher};
 
     fn bind(port: u16, sharing: Sharing) -> Arc<Bound> {
@@ -102,7 +103,12 @@ mod tests {
     }
 
     fn publish(publisher: &mut Publisher, bound: &[&Arc<Bound>]) {
-        let sockets: BTreeMap<_, _> = bound.iter().map(|bound| (bound.local_addr(), Arc::clone(bound))).collect();
+        publish_with(publisher, bound, &Arc::default());
+    }
+
+    fn publish_with(publisher: &mut Publisher, bound: &[&Arc<Bound>], options: &Arc<Options>) {
+        let open = |bound: &&Arc<Bound>| Open { bound: Arc::clone(bound), options: options.clone() };
+        let sockets: BTreeMap<_, _> = bound.iter().map(|bound| (bound.local_addr(), open(bound))).collect();
         publisher.publish(Snapshot { sockets: Arc::new(sockets), ..Snapshot::default() });
     }
 
@@ -121,10 +127,26 @@ mod tests {
             assert_eq!(follower.next().await.unwrap().sockets.len(), bound.len());
             assert_eq!(sockets.has_changed().unwrap(), wakes, "{bound:?}");
             let now = sockets.borrow_and_update().clone();
-            assert!(bound.iter().all(|bound| Arc::ptr_eq(&now[&bound.local_addr()], bound)) && now.len() == bound.len());
+            assert!(bound.iter().all(|bound| Arc::ptr_eq(&now[&bound.local_addr()].bound, bound)) && now.len() == bound.len());
         }
         drop(publisher);
         assert!(follower.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn the_threads_are_woken_when_an_address_is_to_be_listened_on_in_another_way() {
+        let (mut publisher, reader) = snapshot::channel();
+        let mut follower = Follower::new(reader);
+        let mut sockets = follower.subscribe();
+        let bound = bind(0, Sharing::Alone);
+        take(&[&bound]);
+        let with_header = || Arc::new(Options { proxy_protocol: true, ..Options::default() });
+        for (options, wakes) in [(Arc::default(), true), (Arc::default(), false), (with_header(), true), (with_header(), false)] {
+            publish_with(&mut publisher, &[&bound], &options);
+            follower.next().await.unwrap();
+            assert_eq!(sockets.has_changed().unwrap(), wakes, "{options:?}");
+            assert_eq!(sockets.borrow_and_update()[&bound.local_addr()].options, options);
+        }
     }
 
     #[tokio::test]

@@ -8,10 +8,12 @@ mod cell;
 mod control;
 mod families;
 mod fault;
+mod held_up;
 mod shard;
 #[cfg(test)]
 mod tests;
 mod totals;
+mod turned_away;
 mod uptime;
 
 use std::fmt;
@@ -24,9 +26,11 @@ pub use cell::{Counter, Gauge, Histogram};
 pub use control::Control;
 pub use families::{Families, Kind, Labels, Value};
 pub use fault::Fault;
+pub use held_up::HeldUp;
 use shard::Shared;
 pub use shard::{App, BackendCounts, Connected, RouteCounts, Shard, Tunnelled};
 use totals::Totals;
+pub use turned_away::TurnedAway;
 pub use uptime::uptime;
 
 /// All that is counted. Clones share it.

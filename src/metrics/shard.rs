@@ -11,6 +11,8 @@ use std::time::Duration;
 use super::Served;
 use super::cell::{Counter, Gauge, Histogram};
 use super::fault::Fault;
+use super::held_up::HeldUp;
+use super::turned_away::TurnedAway;
 
 /// Cells beyond twice what was needed last are worth a look at what is needed now.
 const SPARE: usize = 64;
@@ -31,6 +33,8 @@ pub struct Shard {
 pub(super) struct Shared {
     cells: Mutex<Cells>,
     pub(super) accepted: Counter,
+    /// In the order of [`TurnedAway::ALL`].
+    pub(super) turned_away: [Counter; TurnedAway::ALL.len()],
     pub(super) connections: Gauge,
     pub(super) tunnels: Gauge,
     pub(super) idle_http: Gauge,
@@ -70,6 +74,8 @@ pub(super) struct RouteCells {
     pub(super) rule: Box<str>,
     /// By the first digit of the status, from 1.
     pub(super) classes: [Counter; 5],
+    /// In the order of [`HeldUp::ALL`].
+    pub(super) held_up: [Counter; HeldUp::ALL.len()],
     pub(super) latency: Histogram,
     pub(super) received: Counter,
     pub(super) sent: Counter,
@@ -124,6 +130,11 @@ impl Shard {
         self.shared.accepted.add(1);
         self.shared.connections.rise();
         Connected(self.shared.connections.clone())
+    }
+
+    /// A connection was closed before it could ask.
+    pub fn turned_away(&self, why: TurnedAway) {
+        self.shared.turned_away[why as usize].add(1);
     }
 
     /// A client and a backend were joined.
@@ -202,6 +213,11 @@ impl RouteCounts {
         self.0.received.add(received);
         self.0.sent.add(sent);
     }
+
+    /// A filter did not let a request pass.
+    pub fn count_held_up(&self, why: HeldUp) {
+        self.0.held_up[why as usize].add(1);
+    }
 }
 
 impl BackendCounts {
@@ -237,6 +253,7 @@ impl Shared {
             app: app.into(),
             rule: rule.into(),
             classes: Default::default(),
+            held_up: Default::default(),
             latency: Histogram::default(),
             received: Counter::default(),
             sent: Counter::default(),

@@ -46,6 +46,8 @@ fn a_scrape_sums_over_the_threads() {
         app.backend(1, "web").count(Fault::ConnectRefused);
         app.backend(1, "web").retried();
         shard.held().set(3);
+        app.route(0, "main").count_held_up(HeldUp::QueueFull);
+        shard.turned_away(TurnedAway::ClientLimit);
         std::mem::forget(shard.connected());
         drop(shard.connected());
         shard.idle_http().set(4);
@@ -72,12 +74,16 @@ fn a_scrape_sums_over_the_threads() {
         ("lxcproxy_backend_errors_total{app=\"app\",backend=\"web\",reason=\"closed\"}", 0.0),
         ("lxcproxy_backend_retries_total{app=\"app\",backend=\"web\"}", 2.0),
         ("lxcproxy_requests_held", 6.0),
+        ("lxcproxy_http_requests_refused_total{app=\"app\",rule=\"main\",reason=\"queue_full\"}", 2.0),
         ("lxcproxy_connections_total", 4.0),
+        ("lxcproxy_connections_refused_total{reason=\"client_limit\"}", 2.0),
+        ("lxcproxy_connections_refused_total{reason=\"proxy_header\"}", 0.0),
         ("lxcproxy_connections_active", 2.0),
         ("lxcproxy_backend_connections_idle{protocol=\"http\"}", 8.0),
     ] {
         assert_eq!(value(&page, series), Some(expected), "{series} in\n{page}");
     }
+    assert!(!page.contains("rate_limit"), "what never was has no series");
 }
 
 #[test]

@@ -13,7 +13,9 @@ use super::cell::{Counter, Gauge, Observed};
 use super::control::Control;
 use super::families::{Families, Kind, Value};
 use super::fault::Fault;
+use super::held_up::HeldUp;
 use super::shard::{BackendCells, Cells, RouteCells, Shared};
+use super::turned_away::TurnedAway;
 use super::{Histogram, Served};
 
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
@@ -30,6 +32,7 @@ pub(super) struct Totals {
 #[derive(Debug, Default)]
 struct Route {
     classes: [u64; CLASSES.len()],
+    held_up: [u64; HeldUp::ALL.len()],
     latency: Observed,
     received: u64,
     sent: u64,
@@ -58,6 +61,12 @@ impl Totals {
         let counter = |of: fn(&Shared) -> &Counter| self.shards.iter().map(|shard| of(shard).get()).sum::<u64>();
         let accepted = Value::Count(counter(|shard| &shard.accepted));
         families.single(Kind::Counter, "lxcproxy_connections", "Connections accepted from clients.", accepted)?;
+        let turned_away = TurnedAway::ALL.into_iter().map(|why| {
+            let count = self.shards.iter().map(|shard| shard.turned_away[why as usize].get()).sum();
+            ([("reason", why.as_str())], Value::Count(count))
+        });
+        let help = "Connections that were closed before they could ask.";
+        families.family(Kind::Counter, "lxcproxy_connections_refused", help, turned_away)?;
         let active = gauge(|shard| &shard.connections);
         families.single(Kind::Gauge, "lxcproxy_connections_active", "Connections from clients, tunnels left out.", active)?;
         let tunnels = gauge(|shard| &shard.tunnels);
@@ -98,6 +107,9 @@ fn routes(families: &mut Families<'_>, cells: &[Arc<RouteCells>]) -> fmt::Result
         for (sum, class) in sum.classes.iter_mut().zip(&route.classes) {
             *sum += class.get();
         }
+        for (sum, count) in sum.held_up.iter_mut().zip(&route.held_up) {
+            *sum += count.get();
+        }
         route.latency.add_to(&mut sum.latency);
         sum.received += route.received.get();
         sum.sent += route.sent.get();
@@ -109,6 +121,12 @@ fn routes(families: &mut Families<'_>, cells: &[Arc<RouteCells>]) -> fmt::Result
     });
     let help = "Requests, by class of their status; without an app: those that no rule was found for.";
     families.family(Kind::Counter, "lxcproxy_http_requests", help, by_class)?;
+    // Few rules have such filters: what never was is left out.
+    let held_up = sums.iter().flat_map(|((app, rule), sum)| {
+        let of = move |(why, count): (HeldUp, u64)| ([("app", *app), ("rule", *rule), ("reason", why.as_str())], Value::Count(count));
+        HeldUp::ALL.into_iter().zip(sum.held_up).filter(|(_, count)| *count > 0).map(of)
+    });
+    families.family(Kind::Counter, "lxcproxy_http_requests_refused", "Requests that a filter did not let pass.", held_up)?;
     let latency = sums.iter().map(|(key, sum)| (labels(*key), sum.latency));
     let help = "Time from a request's head to the last byte of its answer; of a tunnel: to its 101.";
     families.histograms("lxcproxy_http_request_duration_seconds", help, latency)?;

@@ -2,8 +2,6 @@
 //!
 //! In: a head that was matched, the request. Out: a request for a backend. Never: a field of the client that only we may set.
 
-use std::time::Duration;
-
 use http::header::{EXPECT, HOST, LOCATION, UPGRADE};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
@@ -16,18 +14,13 @@ use super::id::RequestId;
 use super::peer::Peer;
 use super::record::Record;
 use super::rescue::Cause;
+use super::trust::{X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PORT, X_FORWARDED_PROTO};
 use super::values::Values;
 use crate::api::v1::HttpProtocol;
 use crate::backend::{RequestBody, ResponseBody, fastcgi, files};
 use crate::route::{Files, HttpSettings, PathEdit, Place, Rule};
 
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-
-/// How long a client may be silent inside a body.
-const CLIENT_IDLE: Duration = Duration::from_secs(60);
 
 /// A request on its way.
 pub(super) struct Forward<'a> {
@@ -254,7 +247,7 @@ impl<'a> Forward<'a> {
     pub(super) fn take_body(&mut self, rule: &Rule) -> Result<RequestBody, Cause> {
         match self.body.take() {
             Some(body) => {
-                let body = RequestBody::new(body, rule.body_limit, CLIENT_IDLE).map_err(Cause::Backend)?;
+                let body = RequestBody::new(body, rule.body_limit, self.values.peer.body_timeout).map_err(Cause::Backend)?;
                 Ok(if body.length() == Some(0) { body } else { body.counted(self.record.received()) })
             }
             None => Ok(RequestBody::empty()),
@@ -264,11 +257,15 @@ impl<'a> Forward<'a> {
 
 /// The fields that tell an HTTP backend where a request comes from, and for whom it is. `host`: what stands in for the client's `Host`.
 pub(super) fn address(headers: &mut HeaderMap, peer: &Peer, host: Option<HeaderValue>) {
-    headers.insert(X_FORWARDED_FOR, peer.client_ip.clone());
+    let via = peer.via.as_deref();
+    headers.insert(X_FORWARDED_FOR, via.map_or(&peer.client_ip, |via| &via.chain).clone());
     headers.insert(X_REAL_IP, peer.client_ip.clone());
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(peer.scheme));
-    if let Some(asked) = headers.get(HOST).cloned() {
+    if let Some(asked) = via.and_then(|via| via.host.clone()).or_else(|| headers.get(HOST).cloned()) {
         headers.insert(X_FORWARDED_HOST, asked);
+    }
+    if let Some(port) = via.and_then(|via| via.port) {
+        headers.insert(X_FORWARDED_PORT, port.into());
     }
     match host {
         Some(host) => drop(headers.insert(HOST, host)),
@@ -277,7 +274,7 @@ pub(super) fn address(headers: &mut HeaderMap, peer: &Peer, host: Option<HeaderV
     headers.remove(EXPECT);
 }
 
-/// What a client says of itself is not believed: there are no trusted proxies yet.
+/// What a client says of itself is not believed; what a trusted proxy says has been read by then.
 fn forget_claims(headers: &mut HeaderMap) {
     let claims: Vec<HeaderName> = headers.keys().filter(|name| is_claim(name.as_str())).cloned().collect();
     for name in claims {

@@ -20,6 +20,7 @@ mod record;
 mod rescue;
 mod retry;
 mod session;
+mod trust;
 mod values;
 mod verdicts;
 mod weighted;
@@ -50,6 +51,7 @@ pub use peer::Peer;
 pub use record::AnswerBody;
 use record::Recorder;
 use rescue::Cause;
+pub use trust::Via;
 use verdicts::Verdicts;
 pub use verdicts::Verifier;
 

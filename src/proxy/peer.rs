@@ -2,10 +2,13 @@
 
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::Duration;
 
 use http::HeaderValue;
 
-/// One downstream connection.
+use super::trust::Via;
+
+/// One downstream connection, as one of its requests sees it.
 #[derive(Debug, Clone)]
 pub struct Peer {
     /// The client's address.
@@ -16,8 +19,14 @@ pub struct Peer {
     pub socket: SocketAddr,
     /// `http` or `https`.
     pub scheme: &'static str,
-    /// The client's address as a header value, made once per connection.
+    /// The port that the client knows us by.
+    pub port: u16,
+    /// The client's address as a header value.
     pub client_ip: HeaderValue,
+    /// What trusted proxies have said of the way here; none: there was none.
+    pub via: Option<Box<Via>>,
+    /// How long the client may be silent inside a body.
+    pub body_timeout: Duration,
     /// Held by a tunnel for as long as it lives, so that a drain waits for it.
     pub in_flight: Option<Rc<dyn std::fmt::Debug>>,
 }

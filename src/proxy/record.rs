@@ -19,7 +19,7 @@ use super::rescue::Cause;
 use crate::backend::{Error, Phase, ResponseBody};
 use crate::dial;
 use crate::metrics::{self, BackendCounts, Fault, RouteCounts, Served, Shard, Tunnelled};
-use crate::route::{CompiledApp, InFlight, Match};
+use crate::route::{CompiledApp, InFlight, Match, Slot};
 
 /// The client left before there was an answer (nginx).
 const CLIENT_CLOSED_REQUEST: u16 = 499;
@@ -43,6 +43,8 @@ pub(super) struct Record {
     /// Shared with the request's body, if there is one.
     received: OnceCell<Rc<Cell<u64>>>,
     sent: Cell<u64>,
+    /// One of so many at once, if the App has such a limit.
+    slot: OnceCell<Slot>,
     /// What waits for the 101 to be out.
     tunnel: Cell<Option<Begin>>,
     /// The endpoint that is busy with it.
@@ -104,6 +106,7 @@ impl Recorder {
             status: CLIENT_CLOSED_REQUEST,
             received: OnceCell::new(),
             sent: Cell::new(0),
+            slot: OnceCell::new(),
             tunnel: Cell::new(None),
             occupied: Cell::new(None),
             waiting: Cell::new(false),
@@ -182,10 +185,23 @@ impl Record {
         &self.sent
     }
 
+    /// Whether the request has its slot.
+    pub(super) fn has_slot(&self) -> bool {
+        self.slot.get().is_some()
+    }
+
+    /// Keeps the request's slot, until its answer is out or its tunnel is over.
+    pub(super) fn keep(&self, slot: Slot) {
+        // A second one is given back.
+        let _ = self.slot.set(slot);
+    }
+
     /// There is no answer.
     pub(super) fn failed(&self, cause: &Cause) {
-        if let Cause::Backend(error) = cause {
-            self.broke_off(error);
+        match cause {
+            Cause::Backend(error) => self.broke_off(error),
+            Cause::HeldUp(why, _) => self.route.count_held_up(*why),
+            _ => {}
         }
     }
 

@@ -3,12 +3,14 @@
 //! In: [`Cause`]. Out: a small response, with the [`super::page`] of its status. Never: a path, an address, an error's text.
 
 use std::error::Error as _;
+use std::time::Duration;
 
 use http::header::{ALLOW, CONNECTION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 
 use super::page::{self, Asked};
 use crate::backend::{Error, Phase, ResponseBody, files};
+use crate::metrics::HeldUp;
 use crate::route::path::PathError;
 use crate::route::{CompiledApp, Miss};
 
@@ -48,6 +50,9 @@ pub(super) enum Cause {
     /// Too many passwords wait to be checked.
     #[error("too many passwords wait to be checked")]
     PasswordsBusy,
+    /// A filter did not let it pass; the client may try again after this time, if that is known.
+    #[error("held up by a filter ({why})", why = .0.as_str())]
+    HeldUp(HeldUp, Option<Duration>),
     /// The backend, or what is between.
     #[error(transparent)]
     Backend(Error),
@@ -57,8 +62,8 @@ pub(super) enum Cause {
 pub(super) fn answer(app: Option<&CompiledApp>, cause: &Cause, asked: &Asked) -> Response<ResponseBody> {
     let status = status(app, cause);
     let (name, id) = (app.map(|app| app.name.as_str()), asked.id());
-    // Whoever can connect can be refused, as often as he likes.
-    if status.is_server_error() && !matches!(cause, Cause::Refused(..)) {
+    // Whoever can connect can be refused or held up as often as he likes: that is counted.
+    if status.is_server_error() && !matches!(cause, Cause::Refused(..) | Cause::HeldUp(..)) {
         let source = cause.source().map(|source| format!(": {}", chain(source))).unwrap_or_default();
         tracing::warn!(app = name, request = %id, status = status.as_u16(), "{cause}{source}");
     } else {
@@ -66,7 +71,10 @@ pub(super) fn answer(app: Option<&CompiledApp>, cause: &Cause, asked: &Asked) ->
     }
     let mut answer = page::page(app, status, asked);
     let headers = answer.headers_mut();
-    if status == StatusCode::SERVICE_UNAVAILABLE {
+    if let Cause::HeldUp(_, Some(wait)) = cause {
+        // Whole seconds, and not too early.
+        headers.insert(RETRY_AFTER, (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1).into());
+    } else if status == StatusCode::SERVICE_UNAVAILABLE {
         headers.insert(RETRY_AFTER, RETRY_SECONDS);
     }
     if let Cause::NotAuthenticated(challenge) = cause {
@@ -91,6 +99,11 @@ fn status(app: Option<&CompiledApp>, cause: &Cause) -> StatusCode {
         Cause::NoBackend => StatusCode::INTERNAL_SERVER_ERROR,
         Cause::NotAuthenticated(_) => StatusCode::UNAUTHORIZED,
         Cause::NoPasswords | Cause::PasswordsBusy => StatusCode::SERVICE_UNAVAILABLE,
+        Cause::HeldUp(why, _) => match why {
+            HeldUp::RateLimit => StatusCode::TOO_MANY_REQUESTS,
+            HeldUp::IpAccess => StatusCode::FORBIDDEN,
+            HeldUp::QueueFull | HeldUp::QueueTimeout => StatusCode::SERVICE_UNAVAILABLE,
+        },
         Cause::Backend(error) => match error {
             Error::Unavailable | Error::Connect(_) | Error::Refused | Error::Local(_) => StatusCode::SERVICE_UNAVAILABLE,
             // It did not break off: it was killed with its container, and will be back with it.

@@ -4,14 +4,20 @@
 
 mod cors;
 mod passwords;
+mod rate;
+mod slots;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::{Compression, Template};
+use crate::names::Networks;
 pub use cors::{Allowed, Cors, Origin, OriginError, Origins};
 pub use passwords::{Passwords, Unusable};
+pub use rate::RateLimit;
+pub use slots::{MaxConnections, Slot, Slots, Turn};
 
 /// A change to request or response.
 #[derive(Debug)]
@@ -34,6 +40,12 @@ pub enum Filter {
     BasicAuth(BasicAuth),
     /// A backend is asked whether the request may pass.
     ForwardAuth(ForwardAuth),
+    /// Clients are let in by their address.
+    IpAccess(IpAccess),
+    /// Each client gets so many requests in a time.
+    RateLimit(RateLimit),
+    /// So many requests at once; others wait.
+    MaxConnections(MaxConnections),
 }
 
 /// Fields that are set, added, removed.
@@ -69,6 +81,23 @@ pub struct Rewrite {
     pub hostname: Option<HeaderValue>,
     /// The path that files and backends see.
     pub path: Option<PathEdit>,
+}
+
+/// Clients by address.
+#[derive(Debug)]
+pub struct IpAccess {
+    /// Who may ask; none: everybody who is not denied.
+    pub allow: Option<Networks>,
+    /// Who may not, whatever `allow` says.
+    pub deny: Networks,
+}
+
+impl IpAccess {
+    /// Whether a client may ask.
+    #[must_use]
+    pub fn lets_in(&self, client: IpAddr) -> bool {
+        !self.deny.contains(client) && self.allow.as_ref().is_none_or(|allow| allow.contains(client))
+    }
 }
 
 /// A new path.

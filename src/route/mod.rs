@@ -25,8 +25,8 @@ pub use balance::{Balance, Check, Checked, Ejection, Finding, HashKey, Question}
 pub use compression::{Coding, Compression};
 pub use endpoint::{Endpoint, Health, InFlight, State};
 pub use filter::{
-    Allowed, BasicAuth, Cors, Filter, ForwardAuth, HeaderEdit, Mirror, Origin, OriginError, Origins, Passwords, PathEdit, Redirect,
-    Rewrite, Unusable,
+    Allowed, BasicAuth, Cors, Filter, ForwardAuth, HeaderEdit, IpAccess, MaxConnections, Mirror, Origin, OriginError, Origins, Passwords,
+    PathEdit, RateLimit, Redirect, Rewrite, Slot, Slots, Turn, Unusable,
 };
 pub use listeners::{Front, Listeners, Parent};
 pub use matcher::{Matcher, PathMatcher, Request, Specificity, ValueMatcher, anchored};

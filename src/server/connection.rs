@@ -22,11 +22,14 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use super::Service;
+use super::admission::Arrival;
 use super::door::Door;
 use super::intake::{Intake, Word};
 use super::pulse::{Phase, Pulse};
 use super::registry::{Hold, Place, Registry};
 use super::stream::ClientStream;
+use crate::listen::{Limits, Options, Seat};
+use crate::names::Networks;
 
 /// What hyper may hold of a connection's bytes, each way.
 const BUFFER: usize = 128 * 1024;
@@ -49,22 +52,30 @@ pub struct Connection {
     pub socket: SocketAddr,
     /// How it came.
     pub scheme: Scheme,
-    registry: Rc<Registry>,
-    door: Rc<Door>,
+    /// What held for its address when it came.
+    pub(super) options: Arc<Options>,
+    pub(super) registry: Rc<Registry>,
+    pub(super) door: Rc<Door>,
+    pub(super) seat: Rc<Seat>,
 }
 
 impl Connection {
-    pub(super) fn new(stream: &TcpStream, client: SocketAddr, door: Rc<Door>, registry: Rc<Registry>) -> Self {
-        let socket = door.socket();
-        // The address of the listener stands in if the connection's own can't be told.
-        let server = stream.local_addr().unwrap_or(socket);
-        Self { client: canonical(client), server: canonical(server), socket, scheme: Scheme::Http, registry, door }
+    /// What holds for it.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.options.limits
+    }
+
+    /// Whom to believe of what its requests say of clients, if the one who sends them is believed at all.
+    #[must_use]
+    pub fn believed(&self) -> Option<&Networks> {
+        Some(&self.options.trusted).filter(|trusted| trusted.contains(self.client.ip()))
     }
 
     /// Counts something as in flight that outlives its request, as a tunnel does: keep it as long.
     #[must_use]
     pub fn hold(&self) -> Hold {
-        self.registry.hold()
+        self.registry.hold(self.seat.clone())
     }
 
     /// Whether this connection is to end after the answer in hand.
@@ -91,14 +102,18 @@ impl fmt::Display for Scheme {
 }
 
 /// Serves a connection to its end. It is registered before the future is polled: a drain that begins in between waits for it.
-pub(super) fn serve<S: Service>(stream: TcpStream, connection: Connection, service: Rc<S>) -> impl Future<Output = ()> {
-    let pulse = Arc::new(Pulse::default());
-    let place = connection.registry.enter(pulse.clone(), connection.door.clone());
-    run(stream, Rc::new(connection), service, pulse, place)
+pub(super) fn serve<S: Service>(arrival: Arrival, service: Rc<S>) -> impl Future<Output = ()> {
+    let (pulse, options) = (Arc::new(Pulse::default()), arrival.door.options());
+    let place = arrival.registry.enter(pulse.clone(), arrival.door.clone(), options.clone());
+    async move {
+        match arrival.admit(options, &place).await {
+            Ok((stream, connection)) => run(stream, Rc::new(connection), service, pulse, place).await,
+            Err(why) => service.turned_away(why),
+        }
+    }
 }
 
 async fn run<S: Service>(stream: TcpStream, connection: Rc<Connection>, service: Rc<S>, pulse: Arc<Pulse>, place: Place) {
-    let registry = &connection.registry;
     let _counted = service.connected();
     let (word, requests) = (Arc::new(Word::default()), Cell::new(0_u64));
     let respond = service_fn(|request| {
@@ -131,8 +146,8 @@ async fn run<S: Service>(stream: TcpStream, connection: Rc<Connection>, service:
     let mut builder = http1::Builder::new();
     // The registry keeps the time: hyper's timer would cost an allocation and two turns of the timer wheel per request. `half_close` is
     // off, so that a client's departure sets its backend free. `pipeline_flush` is off: it buffers whole bodies, without limit.
-    builder.header_read_timeout(None).max_header_size(registry.settings().max_head).max_buf_size(BUFFER);
-    let intake = Intake::new(registry.settings().max_head, word.clone());
+    builder.header_read_timeout(None).max_header_size(connection.limits().max_head).max_buf_size(BUFFER);
+    let intake = Intake::new(connection.limits().max_head, word.clone());
     let stream = ClientStream::new(stream, pulse.clone(), intake);
     let mut http = pin!(builder.serve_connection(TokioIo::new(stream), respond).with_upgrades());
     let told = Cell::new(false);
@@ -158,10 +173,6 @@ async fn run<S: Service>(stream: TcpStream, connection: Rc<Connection>, service:
         Some(Err(error)) => tracing::debug!(client = %connection.client, error = &error as &dyn std::error::Error, "connection broke off"),
         Some(Ok(())) => {}
     }
-}
-
-fn canonical(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 /// An answer's body. hyper drops it when the last byte is written or buffered: the request is over.

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use super::door::Door;
 use super::listener;
 use super::registry::Registry;
-use crate::listen::{Bound, Sockets};
+use crate::listen::{Bound, Seat, Sockets};
 
 /// The doors of one thread.
 pub(super) struct Doors<F> {
@@ -25,33 +25,40 @@ pub(super) struct Doors<F> {
     hand_on: F,
 }
 
-impl<F: Fn(TcpStream, SocketAddr, &Rc<Door>) + Clone + 'static> Doors<F> {
+impl<F: Fn(TcpStream, SocketAddr, Seat, &Rc<Door>) + Clone + 'static> Doors<F> {
     pub(super) fn new(thread: usize, registry: Rc<Registry>, hand_on: F) -> Self {
         Self { thread, registry, open: Vec::new(), accepting: JoinSet::new(), hand_on }
     }
 
-    /// Closes what is gone, opens what is new. What stays notices nothing.
+    /// Closes what is gone, opens what is new. What stays notices nothing, but that who comes from now on may find other limits.
     pub(super) fn follow(&mut self, sockets: &Sockets) {
-        let stays = |bound: &Arc<Bound>| sockets.get(&bound.local_addr()).is_some_and(|now| Arc::ptr_eq(now, bound));
-        for (_, door) in self.open.extract_if(.., |(bound, _)| !stays(bound)) {
+        let stays = |bound: &Arc<Bound>| sockets.get(&bound.local_addr()).filter(|now| Arc::ptr_eq(&now.bound, bound));
+        for (_, door) in self.open.extract_if(.., |(bound, _)| stays(bound).is_none()) {
             self.registry.close(&door);
         }
+        for (bound, door) in &self.open {
+            if let Some(now) = stays(bound) {
+                door.change(&now.options);
+            }
+        }
         while self.accepting.try_join_next().is_some() {}
-        for bound in sockets.values() {
+        for open in sockets.values() {
+            let bound = &open.bound;
             if self.open.iter().any(|(open, _)| Arc::ptr_eq(open, bound)) {
                 continue;
             }
             if let Some(socket) = bound.take(self.thread) {
-                let door = Door::new(bound.local_addr());
+                let door = Door::new(open);
                 self.open.push((bound.clone(), door.clone()));
                 let (bound, registry, hand_on) = (bound.clone(), self.registry.clone(), self.hand_on.clone());
                 self.accepting.spawn_local(async move {
-                    listener::accept(socket, &registry, &door, |stream, client| hand_on(stream, client, &door)).await;
+                    listener::accept(socket, &registry, &door, |stream, client, seat| hand_on(stream, client, seat, &door)).await;
                     // The socket is closed: what held the address is let go of after it.
                     drop(bound);
                 });
             }
         }
+        self.registry.reconsider(self.open.iter().map(|(_, door)| door.options().limits));
     }
 
     /// Closes every door, and waits until the last connection that the kernel had for them is accepted.

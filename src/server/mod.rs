@@ -3,6 +3,7 @@
 //! In: bound addresses as they come and go, a [`Service`] made once per thread, a [`Shutdown`]. Out: requests to the service, its responses
 //! to clients, and an end that loses nothing, of one address or of all. Never: a look at a request's path, a thread crossed.
 
+mod admission;
 mod connection;
 mod door;
 mod doors;
@@ -10,6 +11,7 @@ mod drain;
 mod guard;
 mod intake;
 mod listener;
+mod proxy_protocol;
 mod pulse;
 mod registry;
 mod stream;
@@ -30,7 +32,7 @@ use hyper::body::Incoming;
 use tokio::sync::{mpsc, watch};
 
 use crate::listen::Sockets;
-use crate::metrics::Connected;
+use crate::metrics::{Connected, TurnedAway};
 
 pub use connection::{Connection, Scheme};
 pub use drain::{Shutdown, State, Trigger, shutdown};
@@ -54,22 +56,19 @@ pub trait Service: 'static {
     fn connected(&self) -> Option<Connected> {
         None
     }
+
+    /// A connection was closed before it could ask.
+    fn turned_away(&self, why: TurnedAway) {
+        let _ = why;
+    }
 }
 
-/// Limits of connections, alike on every thread.
+/// What holds for every thread. What holds for connections comes with their address ([`Options`](crate::listen::Options)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
     /// How long requests and tunnels in flight may go on after [`Trigger::drain`].
     pub drain: Duration,
-    /// Until a request's head is whole: from the accepted connection, or from the first byte of a later request.
-    pub header_timeout: Duration,
-    /// How long a connection may rest between two requests.
-    pub idle_timeout: Duration,
-    /// How long a client may take none of the bytes that wait for it.
-    pub write_timeout: Duration,
-    /// The largest head of a request, in bytes; half of it is the longest request line. A limit of 100 fields stands beside it.
-    pub max_head: usize,
-    /// Connections and tunnels of a thread; when it is reached the thread does not accept.
+    /// Connections and tunnels of a thread; when it is reached the thread does not accept, but where an address has a limit of its own.
     pub max_connections: usize,
 }
 
@@ -83,14 +82,7 @@ pub struct Running {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self {
-            drain: Duration::from_secs(30),
-            header_timeout: Duration::from_secs(10),
-            idle_timeout: Duration::from_secs(75),
-            write_timeout: Duration::from_secs(60),
-            max_head: 32 * 1024,
-            max_connections: 10_000,
-        }
+        Self { drain: Duration::from_secs(30), max_connections: 10_000 }
     }
 }
 

@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use super::Settings;
+use crate::listen::Limits;
 
 /// What a connection is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,13 +91,13 @@ impl Pulse {
     }
 
     /// How long it may stay as it is; `None`: others see to that.
-    pub(super) fn limit(&self, settings: &Settings, draining: bool) -> Option<Duration> {
+    pub(super) fn limit(&self, limits: &Limits, draining: bool) -> Option<Duration> {
         match self.phase() {
-            _ if self.read() & BLOCKED != 0 => Some(settings.write_timeout),
-            Phase::Head if draining => Some(settings.header_timeout.min(LAST_CALL)),
-            Phase::Head => Some(settings.header_timeout),
+            _ if self.read() & BLOCKED != 0 => Some(limits.write_timeout),
+            Phase::Head if draining => Some(limits.header_timeout.min(LAST_CALL)),
+            Phase::Head => Some(limits.header_timeout),
             Phase::Busy => None,
-            Phase::Idle => Some(settings.idle_timeout),
+            Phase::Idle => Some(limits.idle_timeout),
         }
     }
 
@@ -112,17 +112,17 @@ mod tests {
 
     #[test]
     fn every_phase_has_its_limit_and_a_blocked_write_comes_first() {
-        let settings = Settings::default();
+        let limits = Limits::default();
         let pulse = Pulse::default();
-        assert_eq!(pulse.limit(&settings, false), Some(settings.header_timeout));
-        assert_eq!(pulse.limit(&settings, true), Some(LAST_CALL));
+        assert_eq!(pulse.limit(&limits, false), Some(limits.header_timeout));
+        assert_eq!(pulse.limit(&limits, true), Some(LAST_CALL));
         pulse.enter(Phase::Busy);
-        assert_eq!(pulse.limit(&settings, false), None);
+        assert_eq!(pulse.limit(&limits, false), None);
         pulse.wrote(true);
         pulse.enter(Phase::Idle);
-        assert_eq!(pulse.limit(&settings, false), Some(settings.write_timeout));
+        assert_eq!(pulse.limit(&limits, false), Some(limits.write_timeout));
         pulse.wrote(false);
-        assert_eq!(pulse.limit(&settings, false), Some(settings.idle_timeout));
+        assert_eq!(pulse.limit(&limits, false), Some(limits.idle_timeout));
     }
 
     #[test]

@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use super::Settings;
 use super::door::Door;
 use super::pulse::Pulse;
+use crate::listen::{Limits, Options, Seat};
 
 /// The connections of one thread.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub(super) struct Registry {
     slots: RefCell<HashMap<u64, Rc<Slot>>>,
     next: Cell<u64>,
     holds: Cell<usize>,
+    /// The shortest limit in time of those who come in now.
+    shortest: Cell<Duration>,
     changed: Notify,
 }
 
@@ -39,38 +42,50 @@ pub(super) struct Place {
 struct Slot {
     pulse: Arc<Pulse>,
     door: Rc<Door>,
-    /// The pulse as the last sweep saw it, and how many sweeps ago it was new.
-    seen: Cell<(u32, u32)>,
+    /// What holds for it.
+    options: Arc<Options>,
+    /// The pulse as the last sweep saw it, and for how long it has been so.
+    seen: Cell<(u32, Duration)>,
     expired: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
 
 /// Something in flight beside its connection, as a tunnel is: a drain waits until it is dropped.
 #[derive(Debug)]
-pub struct Hold(Rc<Registry>);
+pub struct Hold {
+    registry: Rc<Registry>,
+    _seat: Rc<Seat>,
+}
 
 impl Registry {
     pub(super) fn new(settings: Settings) -> Rc<Self> {
-        Rc::new(Self { settings, slots: RefCell::default(), next: Cell::new(0), holds: Cell::new(0), changed: Notify::new() })
+        Rc::new(Self {
+            settings,
+            slots: RefCell::default(),
+            next: Cell::new(0),
+            holds: Cell::new(0),
+            shortest: Cell::new(Duration::MAX),
+            changed: Notify::new(),
+        })
     }
 
     pub(super) fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    pub(super) fn enter(self: &Rc<Self>, pulse: Arc<Pulse>, door: Rc<Door>) -> Place {
+    pub(super) fn enter(self: &Rc<Self>, pulse: Arc<Pulse>, door: Rc<Door>, options: Arc<Options>) -> Place {
         let id = self.next.get();
         self.next.set(id.wrapping_add(1));
         // No sweep has seen it yet: the first one begins to count.
-        let seen = Cell::new((!pulse.read(), 0));
-        let slot = Rc::new(Slot { pulse, door, seen, expired: Cell::new(false), waker: RefCell::default() });
+        let seen = Cell::new((!pulse.read(), Duration::ZERO));
+        let slot = Rc::new(Slot { pulse, door, options, seen, expired: Cell::new(false), waker: RefCell::default() });
         self.slots.borrow_mut().insert(id, slot.clone());
         Place { registry: self.clone(), id, slot }
     }
 
-    pub(super) fn hold(self: &Rc<Self>) -> Hold {
+    pub(super) fn hold(self: &Rc<Self>, seat: Rc<Seat>) -> Hold {
         self.holds.set(self.holds.get() + 1);
-        Hold(self.clone())
+        Hold { registry: self.clone(), _seat: seat }
     }
 
     /// Connections and tunnels.
@@ -78,16 +93,22 @@ impl Registry {
         self.slots.borrow().len() + self.holds.get()
     }
 
-    /// Waits until fewer than `limit` are there.
-    pub(super) async fn fewer_than(&self, limit: usize) {
+    /// Waits until there are that many, or something else has changed that is asked about.
+    pub(super) async fn until(&self, enough: impl Fn(usize) -> bool) {
         loop {
             let mut changed = pin!(self.changed.notified());
             changed.as_mut().enable();
-            if self.count() < limit {
+            if enough(self.count()) {
                 return;
             }
             changed.await;
         }
+    }
+
+    /// Who comes in now has these limits: those who wait for a change look again.
+    pub(super) fn reconsider(&self, limits: impl Iterator<Item = Limits>) {
+        self.shortest.set(limits.map(|limits| shortest(&limits)).min().unwrap_or(Duration::MAX));
+        self.changed.notify_waiters();
     }
 
     /// Closes a door. From now on the connections that came in by it end as soon as they are not needed.
@@ -96,17 +117,21 @@ impl Registry {
         self.slots.borrow().values().filter(|slot| Rc::ptr_eq(&slot.door, door)).for_each(|slot| slot.wake());
     }
 
-    /// Ends what overstays, for as long as it is polled. Limits are kept to within two ticks.
+    /// Ends what overstays, for as long as it is polled. Limits are kept to within two ticks, which are as long as the shortest limit asks
+    /// for: those of one that has just become shorter, to within a second.
     pub(super) async fn sweep(&self) {
-        let shortest = self.settings.header_timeout.min(self.settings.idle_timeout).min(self.settings.write_timeout);
-        let tick = (shortest / 4).clamp(Duration::from_millis(10), Duration::from_secs(1));
+        let mut least = Duration::MAX;
         loop {
+            let tick = (least.min(self.shortest.get()) / 4).clamp(Duration::from_millis(10), Duration::from_secs(1));
             tokio::time::sleep(tick).await;
+            least = Duration::MAX;
             for slot in self.slots.borrow().values() {
-                let (now, (seen, ticks)) = (slot.pulse.read(), slot.seen.get());
-                let ticks = if now == seen { ticks.saturating_add(1) } else { 0 };
-                slot.seen.set((now, ticks));
-                if slot.pulse.limit(&self.settings, slot.door.is_closed()).is_some_and(|limit| tick * ticks >= limit) {
+                let limits = &slot.options.limits;
+                least = least.min(shortest(limits));
+                let (now, (seen, since)) = (slot.pulse.read(), slot.seen.get());
+                let since = if now == seen { since.saturating_add(tick) } else { Duration::ZERO };
+                slot.seen.set((now, since));
+                if slot.pulse.limit(limits, slot.door.is_closed()).is_some_and(|limit| since >= limit) {
                     slot.expired.set(true);
                     slot.wake();
                 }
@@ -146,7 +171,11 @@ impl Drop for Place {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.0.holds.set(self.0.holds.get() - 1);
-        self.0.changed.notify_waiters();
+        self.registry.holds.set(self.registry.holds.get() - 1);
+        self.registry.changed.notify_waiters();
     }
+}
+
+fn shortest(limits: &Limits) -> Duration {
+    limits.header_timeout.min(limits.idle_timeout).min(limits.write_timeout)
 }

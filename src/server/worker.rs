@@ -11,12 +11,13 @@ use tokio::sync::watch;
 use tokio::task::LocalSet;
 use tokio::time::{Instant, timeout_at};
 
+use super::admission::Arrival;
 use super::door::Door;
 use super::doors::Doors;
 use super::drain::{Shutdown, State};
 use super::registry::Registry;
-use super::{Connection, Service, Settings, connection};
-use crate::listen::Sockets;
+use super::{Service, Settings, connection};
+use crate::listen::{Seat, Sockets};
 
 /// Serves until the end of a drain, or a stop. What is left then is dropped with the `LocalSet`.
 pub(super) fn run<S: Service>(
@@ -31,9 +32,9 @@ pub(super) fn run<S: Service>(
     tasks.block_on(runtime, async {
         let registry = Registry::new(settings);
         let (service, held) = (Rc::new(make()), registry.clone());
-        let hand_on = move |stream: TcpStream, client: SocketAddr, door: &Rc<Door>| {
-            let connection = Connection::new(&stream, client, door.clone(), held.clone());
-            tokio::task::spawn_local(connection::serve(stream, connection, service.clone()));
+        let hand_on = move |stream: TcpStream, client: SocketAddr, seat: Seat, door: &Rc<Door>| {
+            let arrival = Arrival { stream, client, seat, door: door.clone(), registry: held.clone() };
+            tokio::task::spawn_local(connection::serve(arrival, service.clone()));
         };
         let mut doors = Doors::new(thread, registry.clone(), hand_on);
         let mut stop = shutdown.clone();
@@ -41,7 +42,7 @@ pub(super) fn run<S: Service>(
             follow(&mut doors, sockets, shutdown).await;
             let end = Instant::now() + settings.drain;
             doors.close().await;
-            if timeout_at(end, registry.fewer_than(1)).await.is_err() {
+            if timeout_at(end, registry.until(|count| count == 0)).await.is_err() {
                 tracing::warn!(left = registry.count(), "the drain's time is over; what is in flight is cut off");
             }
         };
@@ -57,7 +58,7 @@ pub(super) fn run<S: Service>(
 /// Opens and closes doors until a drain begins. What was there before it is opened still: clients may wait there.
 async fn follow<F>(doors: &mut Doors<F>, mut sockets: watch::Receiver<Sockets>, mut shutdown: Shutdown)
 where
-    F: Fn(TcpStream, SocketAddr, &Rc<Door>) + Clone + 'static,
+    F: Fn(TcpStream, SocketAddr, Seat, &Rc<Door>) + Clone + 'static,
 {
     loop {
         let now = sockets.borrow_and_update().clone();

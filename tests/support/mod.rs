@@ -8,6 +8,8 @@
 pub mod cli;
 pub mod curl;
 pub mod daemon;
+pub mod gateway;
+pub mod haproxy;
 pub mod keepalive;
 pub mod log;
 pub mod lxc;

@@ -40,7 +40,8 @@ pub struct GatewaySpec {
     /// The ports that are opened.
     #[schemars(length(min = 1, max = 64))]
     pub listeners: Vec<Listener>,
-    /// Networks (CIDR) whose `X-Forwarded-*` fields are believed.
+    /// Networks (CIDR) of proxies that are believed: the client is who they say in `X-Forwarded-For`, `-Proto`, `-Host` and `-Port`, or where
+    /// none of these is there, in `Forwarded` (RFC 7239). What anybody else says of this is replaced.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("items" = {"type": "string", "format": "cidr"}))]
     pub trusted_proxies: Vec<String>,
@@ -86,17 +87,18 @@ pub enum ListenerProtocol {
     Https,
 }
 
-/// How much a Gateway accepts, on each of its listeners. Zero means: no limit.
+/// How much a Gateway accepts, on each address and port of its listeners. Zero means: no limit. New connections have new limits. Where two
+/// Gateways share a port the stricter limit holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GatewayLimits {
     /// The largest request head, from `1Ki` to `1Mi`. Default `32Ki`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_head: Option<ByteSize>,
-    /// Connections at once, over all threads. Default 10,000 per thread.
+    /// Connections at once, over all threads; others wait. Default 10,000 per thread.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connections: Option<u32>,
-    /// Connections at once of one client address (of IPv6 its /64). Default: no limit.
+    /// Connections at once of one client address (of IPv6 its /64), trusted proxies left out; others are closed. Default: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connections_per_client: Option<u32>,
     /// Until a request's head is whole: from the connection's first moment, or the first byte of a later request. Default 10s.

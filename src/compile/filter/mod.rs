@@ -5,23 +5,33 @@ mod compression;
 mod cors;
 mod forward_auth;
 mod headers;
+mod limits;
 mod mirror;
 mod redirect;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::{Error, error};
 use crate::api::v1::{self, FilterType};
 use crate::names::SectionName;
 use crate::resolve::ResolvedApp;
-use crate::route::Filter;
+use crate::route::{Filter, Slots};
 
-/// What filters refer to.
+pub(super) use limits::slots;
+
+/// What filters refer to, and what outlives a change.
 #[derive(Clone, Copy)]
 pub(super) struct Scope<'s> {
     pub(super) resolved: &'s ResolvedApp,
     /// Backends by name.
     pub(super) names: &'s HashMap<&'s SectionName, usize>,
+    /// The filters that were in the place of these.
+    pub(super) before: &'s [Filter],
+    /// The slots of the App.
+    pub(super) slots: &'s Arc<Slots>,
 }
 
 pub(super) fn compile(written: &[v1::Filter], field: &str, scope: Scope<'_>) -> Result<Vec<Filter>, Error> {
@@ -50,6 +60,10 @@ fn compile_one(written: &v1::Filter, field: &str, scope: Scope<'_>) -> Result<Fi
         FilterType::ForwardAuth => {
             forward_auth::compile(written.forward_auth.as_ref().ok_or_else(absent)?, field, scope).map(Filter::ForwardAuth)
         }
-        _ => Err(error(field, format!("filter {:?} is not supported by this version", written.type_))),
+        FilterType::IpAccess => limits::access(written.ip_access.as_ref().ok_or_else(absent)?, field).map(Filter::IpAccess),
+        FilterType::RateLimit => limits::rate(written.rate_limit.as_ref().ok_or_else(absent)?, scope, field).map(Filter::RateLimit),
+        FilterType::MaxConnections => {
+            limits::connections(written.max_connections.as_ref().ok_or_else(absent)?, scope, field).map(Filter::MaxConnections)
+        }
     }
 }

@@ -3,7 +3,7 @@
 //! In: the tree of `spec`. Out: entries of a [`Report`]. Never: a look at whether the container is there.
 
 use super::backends::{self, Backends};
-use super::{answers, rules, texts, unique};
+use super::{answers, limits, rules, texts, unique};
 use crate::manifest::node::Cursor;
 use crate::manifest::report::Report;
 use crate::names::HostPattern;
@@ -32,6 +32,7 @@ pub(super) fn check(spec: &Cursor<'_>, report: &mut Report<'_>) {
     for rule in &rules {
         rules::check(rule, &known, report);
     }
+    limits::same_in_all(&rules, report);
 }
 
 /// What tells two parents apart: Gateway, listener, port.

@@ -3,13 +3,13 @@
 //! In: the trees of one list of filters. Out: entries of a [`Report`]. Never: a field that would break the framing of a message.
 
 use super::backends::Backends;
-use super::{access, answers, chosen_by_type, unique};
+use super::{access, answers, chosen_by_type, limits, unique};
 use crate::manifest::node::Cursor;
 use crate::manifest::report::Report;
 use crate::names::shown;
 
 /// Each type and its field.
-const FILTERS: [(&str, &str); 9] = [
+const FILTERS: [(&str, &str); 12] = [
     ("RequestHeaderModifier", "requestHeaderModifier"),
     ("ResponseHeaderModifier", "responseHeaderModifier"),
     ("RequestRedirect", "requestRedirect"),
@@ -19,6 +19,9 @@ const FILTERS: [(&str, &str); 9] = [
     ("Compression", "compression"),
     ("BasicAuth", "basicAuth"),
     ("ForwardAuth", "forwardAuth"),
+    ("IPAccess", "ipAccess"),
+    ("RateLimit", "rateLimit"),
+    ("MaxConnections", "maxConnections"),
 ];
 const PATH_MODIFIERS: [(&str, &str); 2] = [("ReplaceFullPath", "replaceFullPath"), ("ReplacePrefixMatch", "replacePrefixMatch")];
 /// Fields that say where a message ends or how the connection goes on: lxcproxy writes them itself (RFC 9110 section 7.6.1).
@@ -60,6 +63,7 @@ fn check_one(filter: &Cursor<'_>, place: Place, backends: &Backends<'_>, report:
             check_headers(&modifier, request, report);
         }
     }
+    limits::check(filter, report);
     if let Some(redirect) = filter.get("requestRedirect") {
         let fields = ["scheme", "hostname", "path", "port", "statusCode"];
         changes_something(&redirect, &fields, "the redirect says nothing", report);

@@ -11,6 +11,7 @@ mod balance;
 mod endpoints;
 mod filters;
 mod gateway;
+mod limits;
 mod matches;
 mod rules;
 mod sessions;

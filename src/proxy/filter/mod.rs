@@ -8,6 +8,7 @@ mod compression;
 mod cors;
 mod forward_auth;
 mod headers;
+mod limits;
 mod mirror;
 mod redirect;
 
@@ -61,6 +62,9 @@ impl Chain<'_> {
                 Filter::ResponseHeaders(edit) => rest.push(Rest::Headers(edit)),
                 Filter::Rewrite(rewrite) => self.rewrite(rewrite, forward),
                 Filter::Compression(compression) => rest.extend(compression::Accepted::by(compression, forward).map(Rest::Compress)),
+                Filter::IpAccess(access) => limits::access(access, forward)?,
+                Filter::RateLimit(limit) => limits::rate(limit, forward)?,
+                Filter::MaxConnections(limit) => limits::connections(limit, forward).await?,
                 Filter::Redirect(to) => {
                     return forward::redirect(to.status, &redirect::location(to, self.prefix, forward)).map(Some);
                 }

@@ -11,7 +11,7 @@ pub(super) fn location(to: &Redirect, prefix: Option<usize>, forward: &Forward<'
     let values = forward.values();
     let scheme = to.scheme.as_deref().unwrap_or(values.peer.scheme);
     let own = if scheme == "https" { 443 } else { 80 };
-    let port = to.port.unwrap_or_else(|| if to.scheme.is_some() { own } else { values.peer.server.port() });
+    let port = to.port.unwrap_or_else(|| if to.scheme.is_some() { own } else { values.peer.port });
     let host = match to.hostname.as_deref().unwrap_or(&values.host) {
         // HTTP/1.0 without `Host`: where the client has connected to.
         "" => Cow::Owned(bracketed(values.peer.server.ip())),

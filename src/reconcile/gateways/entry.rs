@@ -12,6 +12,8 @@ use tokio::time::Instant;
 
 use super::ports::{Ports, problem};
 use crate::api::v1::{Diagnostic, Gateway, Reason};
+use crate::compile;
+use crate::listen::Options;
 use crate::names::{AppName, HostPattern};
 use crate::reconcile::backoff::Backoff;
 use crate::reconcile::desired::Desired;
@@ -24,8 +26,8 @@ use crate::resolve::{Missing, Reference};
 use crate::route::Front;
 use crate::state::{Good, Record};
 
-/// Who has an address for a host.
-pub(super) type Taken = BTreeMap<(SocketAddr, Option<HostPattern>), Front>;
+/// Who has an address for a host, and whether connections begin with a header of the PROXY protocol there: they all do, or none does.
+pub(super) type Taken = BTreeMap<(SocketAddr, Option<HostPattern>), (Front, bool)>;
 
 /// One Gateway. Clones are cheap: they share its manifests.
 #[derive(Debug, Clone)]
@@ -60,6 +62,8 @@ pub(in crate::reconcile) struct Served {
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::reconcile) struct Listener {
     pub(in crate::reconcile) front: Front,
+    /// How it is listened on.
+    pub(in crate::reconcile) options: Arc<Options>,
     /// Why it does not listen; none: it does.
     pub(in crate::reconcile) missing: Option<Missing>,
 }
@@ -113,15 +117,16 @@ impl Entry {
         true
     }
 
-    /// Valid means: every listener has an address.
+    /// Valid means: every listener has an address, and it is clear how it is listened on.
     fn acceptable(&self, gateway: Arc<Gateway>, line: u64, ports: &Ports) -> Result<Arc<Gateway>, Refusal> {
-        match gateway.spec.listeners.iter().position(|listener| ports.address(listener).is_none()) {
-            None => Ok(gateway),
-            Some(index) => {
-                let field = format!("spec.listeners[{index}].address");
-                Err(Refusal::one(Reason::Invalid, (&self.record.file, line, 1), &field, "is not an address".to_owned()))
+        let refused = |field: &str, why| Refusal::one(Reason::Invalid, (&self.record.file, line, 1), field, why);
+        for (index, listener) in gateway.spec.listeners.iter().enumerate() {
+            if ports.address(listener).is_none() {
+                return Err(refused(&format!("spec.listeners[{index}].address"), "is not an address".to_owned()));
             }
+            compile::options(&gateway.spec, listener).map_err(|error| refused(&error.field, error.message))?;
         }
+        Ok(gateway)
     }
 
     /// A step has panicked, and all that it changed is put back: only this is said of it. `untaken`: what could not be taken. Returns
@@ -182,7 +187,7 @@ impl Entry {
 
     fn take(&self, taken: &mut Taken) {
         for listener in self.listeners().iter().filter(|listener| listener.is_accepted()) {
-            taken.insert(claim(&listener.front), listener.front.clone());
+            taken.insert(claim(&listener.front), (listener.front.clone(), listener.options.proxy_protocol));
         }
     }
 
@@ -279,14 +284,16 @@ fn look(name: &AppName, gateway: &Gateway, ports: &mut Ports, taken: &Taken, fai
     let mut found = Vec::new();
     for listener in &gateway.spec.listeners {
         let Some(socket) = ports.address(listener) else { continue };
+        // What can't be made of it was refused before.
+        let Ok(options) = compile::options(&gateway.spec, listener).map(Arc::new) else { continue };
         let front = Front { name: Some((name.clone(), listener.name.clone())), socket, hostname: listener.hostname.clone() };
         let missing = |reason, message| Missing { reference: Reference::Listener(listener.name.clone()), reason, message, spared: false };
-        let missing = match taken.get(&claim(&front)).or(own.get(&claim(&front))) {
-            Some(other) => Some(missing(Reason::ListenerConflict, conflict(&front, other))),
+        let missing = match conflict(&front, options.proxy_protocol, taken).or_else(|| conflict(&front, options.proxy_protocol, &own)) {
+            Some(message) => Some(missing(Reason::ListenerConflict, message)),
             None => unavailable(socket, ports, failed).map(|why| missing(Reason::PortUnavailable, why)),
         };
-        own.entry(claim(&front)).or_insert_with(|| front.clone());
-        found.push(Listener { front, missing });
+        own.entry(claim(&front)).or_insert_with(|| (front.clone(), options.proxy_protocol));
+        found.push(Listener { front, options, missing });
     }
     found
 }
@@ -305,9 +312,15 @@ fn claim(front: &Front) -> (SocketAddr, Option<HostPattern>) {
     (front.socket, front.hostname.clone())
 }
 
-fn conflict(front: &Front, other: &Front) -> String {
-    let host = front.hostname.as_ref().map_or_else(|| "any host".to_owned(), |host| format!("`{host}`"));
-    format!("listener `{front}`: the older `{other}` is for {host} on {} already", front.socket)
+/// Why a listener can't be beside those that are there; none: it can.
+fn conflict(front: &Front, proxy_protocol: bool, taken: &Taken) -> Option<String> {
+    if let Some((other, _)) = taken.get(&claim(front)) {
+        let host = front.hostname.as_ref().map_or_else(|| "any host".to_owned(), |host| format!("`{host}`"));
+        return Some(format!("listener `{front}`: the older `{other}` is for {host} on {} already", front.socket));
+    }
+    let (other, _) = taken.values().find(|(other, with_header)| other.socket == front.socket && *with_header != proxy_protocol)?;
+    let [own, theirs] = if proxy_protocol { ["has", "has not"] } else { ["has not", "has"] };
+    Some(format!("listener `{front}` {own} `proxyProtocol`, the older `{other}` on {} {theirs}", front.socket))
 }
 
 fn missing(listeners: &[Listener]) -> Vec<Missing> {

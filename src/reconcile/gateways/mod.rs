@@ -23,7 +23,7 @@ use super::desired::Desired;
 use super::fault;
 use super::parents::Parents;
 use crate::api::v1::Gateway;
-use crate::listen::Sockets;
+use crate::listen::{Options, Sockets};
 use crate::names::AppName;
 use crate::route::Front;
 use crate::state::Record;
@@ -135,28 +135,32 @@ impl Gateways {
         if !std::mem::take(&mut self.news) && self.next_due().is_none_or(|due| due > now) {
             return None;
         }
-        let fronts = self.look_at_each(now);
+        let (fronts, options) = self.look_at_each(now);
         let gateways = self.entries.keys().cloned().collect();
         let parents = Parents { fronts, gateways };
-        let sockets = self.ports.sockets();
+        let sockets = self.ports.sockets(&options);
         let listeners = parents != self.parents || !same(&sockets, &self.sockets);
         (self.parents, self.sockets) = (parents, sockets);
         let gateways = std::mem::take(&mut self.changed);
         (listeners || !gateways.is_empty()).then_some(Change { gateways, listeners })
     }
 
-    fn look_at_each(&mut self, now: Instant) -> Vec<Front> {
+    /// The listeners, and how their addresses are listened on.
+    fn look_at_each(&mut self, now: Instant) -> (Vec<Front>, BTreeMap<SocketAddr, Arc<Options>>) {
         let mut by_age: Vec<_> = self.entries.iter_mut().collect();
         by_age.sort_by_key(|(name, entry)| (entry.record.first_seen, *name));
         let mut taken = Taken::new();
-        let (mut fronts, mut wanted) = (Vec::new(), BTreeSet::new());
+        let (mut fronts, mut wanted, mut options) = (Vec::new(), BTreeSet::new(), BTreeMap::new());
         for (name, entry) in by_age {
             if look(entry, now, &mut self.ports, &mut taken) {
                 self.changed.insert(name.clone());
             }
             let accepted = entry.listeners().iter().filter(|listener| listener.is_accepted());
             fronts.extend(accepted.clone().map(|listener| listener.front.clone()));
-            wanted.extend(accepted.filter(|listener| listener.missing.is_none()).map(|listener| listener.front.socket));
+            for listener in accepted.filter(|listener| listener.missing.is_none()) {
+                wanted.insert(listener.front.socket);
+                join(&mut options, listener);
+            }
         }
         if wanted.is_empty() {
             let front = self.command_line.open(now, &mut self.ports);
@@ -166,8 +170,15 @@ impl Gateways {
             self.command_line.rest();
         }
         self.ports.keep(&wanted);
-        fronts
+        (fronts, options)
     }
+}
+
+/// Adds what a listener says of its address to what others say of it: the strictest holds.
+fn join(options: &mut BTreeMap<SocketAddr, Arc<Options>>, listener: &Listener) {
+    let both = options.get(&listener.front.socket).filter(|others| **others != listener.options);
+    let both = both.map_or_else(|| listener.options.clone(), |others| Arc::new(others.strictest(&listener.options)));
+    options.insert(listener.front.socket, both);
 }
 
 /// Takes what a listing says of a Gateway. Returns whether that is news.
@@ -213,5 +224,5 @@ fn failed(entry: &mut Entry, fault: String, untaken: Option<Desired<Gateway>>) {
 }
 
 fn same(one: &Sockets, other: &Sockets) -> bool {
-    one.len() == other.len() && one.iter().zip(&**other).all(|(one, other)| one.0 == other.0 && Arc::ptr_eq(one.1, other.1))
+    one.len() == other.len() && one.iter().zip(&**other).all(|(one, other)| one.0 == other.0 && one.1.is_same(other.1))
 }

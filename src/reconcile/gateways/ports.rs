@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Weak};
 
 use crate::api::v1::Listener;
-use crate::listen::{self, Bound, Sharing, Sockets};
+use crate::listen::{self, Bound, Open, Options, Sharing, Sockets};
 
 /// The first port that needs no privilege.
 const UNPRIVILEGED: u16 = 1024;
@@ -82,10 +82,11 @@ impl Ports {
         });
     }
 
-    /// Everything that clients can connect to.
-    pub(super) fn sockets(&self) -> Sockets {
+    /// Everything that clients can connect to. `options`: how, where that is not the default.
+    pub(super) fn sockets(&self, options: &BTreeMap<SocketAddr, Arc<Options>>) -> Sockets {
+        let options = |address| options.get(address).cloned().unwrap_or_default();
         let open = self.held.iter().filter(|(_, held)| held.open);
-        Arc::new(open.map(|(address, held)| (*address, held.bound.clone())).collect())
+        Arc::new(open.map(|(address, held)| (*address, Open { bound: held.bound.clone(), options: options(address) })).collect())
     }
 }
 
@@ -123,6 +124,10 @@ mod tests {
         ([127, 0, 0, 1], 0).into()
     }
 
+    fn sockets(ports: &Ports) -> Sockets {
+        ports.sockets(&BTreeMap::new())
+    }
+
     fn at(text: &str) -> SocketAddr {
         text.parse().unwrap()
     }
@@ -131,14 +136,14 @@ mod tests {
     fn an_address_is_bound_once_opened_when_asked_and_closed_when_nobody_wants_it() {
         let mut ports = Ports::new(1);
         let address = ports.bind(any_port()).unwrap().local_addr();
-        assert!(ports.sockets().is_empty() && TcpStream::connect(address).is_err(), "bound is not open");
+        assert!(sockets(&ports).is_empty() && TcpStream::connect(address).is_err(), "bound is not open");
         ports.open(address).unwrap();
         let again = ports.bind(address).unwrap();
-        assert!(Arc::ptr_eq(&again, &ports.sockets()[&address]));
+        assert!(Arc::ptr_eq(&again, &sockets(&ports)[&address].bound));
         drop(again);
         assert!(TcpStream::connect(address).is_ok());
         ports.keep(&BTreeSet::new());
-        assert!(ports.sockets().is_empty() && TcpStream::connect(address).is_err());
+        assert!(sockets(&ports).is_empty() && TcpStream::connect(address).is_err());
     }
 
     #[test]

@@ -133,7 +133,7 @@ fn an_update_leaves_the_sockets_alone_that_stay() {
     setup.want("web", desired("web", &[("http", one, ", hostname: a.test"), ("new", three, "")]));
     let after = setup.gateways.sockets().clone();
     let address = ([127, 0, 0, 1], one).into();
-    assert!(Arc::ptr_eq(&before[&address], &after[&address]));
+    assert!(before[&address].is_same(&after[&address]));
     drop(before);
     assert_eq!((is_open(two), is_open(three)), (false, true));
     assert_eq!(setup.gateways.entry(&"web".parse().unwrap()).unwrap().record.generation, 2);
@@ -285,4 +285,33 @@ fn nothing_new_is_nothing_done() {
     assert!(setup.want("web", gateway.clone()).is_none());
     let moved = setup.want("web", Desired { file: "moved.yaml".to_owned(), ..gateway }).unwrap();
     assert!(!moved.listeners && moved.gateways.len() == 1);
+}
+
+#[test]
+fn an_address_is_listened_on_as_its_gateways_say_and_as_the_stricter_if_there_are_two() {
+    let mut setup = Setup::new(Vec::new());
+    let port = free_port();
+    let with = |name: &str, more: &str, spec: &str| {
+        let mut desired = desired(name, &[("web", port, more)]);
+        let said: serde_json::Value = serde_yaml::from_str(&format!("{{{spec}}}")).unwrap();
+        let gateway = Arc::get_mut(desired.object.as_mut().unwrap()).unwrap();
+        let mut value = serde_json::to_value(&gateway.spec).unwrap();
+        value.as_object_mut().unwrap().extend(said.as_object().unwrap().clone());
+        gateway.spec = serde_json::from_value(value).unwrap();
+        desired
+    };
+    let options = |setup: &Setup| setup.gateways.sockets().values().map(|open| open.options.clone()).collect::<Vec<_>>();
+    assert_eq!(*options(&setup)[0], Options::default(), "the command line's");
+    setup.want("a", with("a", "", "trustedProxies: [10.0.0.0/8], limits: {connections: 9}"));
+    assert_eq!(options(&setup)[0].limits.connections, Some(9));
+    let change = setup.want("a", with("a", "", "trustedProxies: [10.0.0.0/8], limits: {connections: 8}")).unwrap();
+    assert!(change.listeners, "new limits are news to the threads");
+    assert_eq!(options(&setup)[0].limits.connections, Some(8));
+    setup.want("b", with("b", ", hostname: b.test", "trustedProxies: [10.1.0.0/16, 192.0.2.0/24], limits: {connectionsPerClient: 3}"));
+    let both = &options(&setup)[0];
+    assert_eq!((both.limits.connections, both.limits.connections_per_client), (Some(8), Some(3)));
+    assert!(both.trusted.contains([10, 1, 0, 1].into()) && !both.trusted.contains([192, 0, 2, 1].into()));
+    setup.want("b", with("b", ", hostname: b.test, proxyProtocol: true", ""));
+    assert_eq!(setup.reason("b", ConditionType::Programmed), Reason::LastKnownGood);
+    assert!(!options(&setup)[0].proxy_protocol);
 }

@@ -55,7 +55,7 @@ fn an_address_that_comes_while_others_are_served_is_answered_by_every_thread() {
     run(async {
         let server = start(2, Settings::default());
         let mut before = resting(server.address).await;
-        let first = server.sockets.borrow().values().next().unwrap().clone();
+        let first = server.sockets.borrow().values().next().unwrap().bound.clone();
         let more = bind("127.0.0.1:0", 2).unwrap();
         server.sockets.send_replace(map(&[&first, &more]));
         let mut seen = HashSet::new();

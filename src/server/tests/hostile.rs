@@ -1,6 +1,7 @@
 //! Clients that send what is refused, or not enough of it, and go on.
 
 use super::*;
+use crate::listen::Limits;
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
 const LIMIT: Duration = Duration::from_millis(200);
@@ -8,7 +9,7 @@ const LIMIT: Duration = Duration::from_millis(200);
 #[test]
 fn a_part_of_a_head_behind_a_request_has_the_time_of_a_head_and_not_that_of_a_rest() {
     run(async {
-        let server = start(1, Settings { header_timeout: LIMIT, idle_timeout: 60 * SECOND, ..Settings::default() });
+        let server = limits::start_within(Limits { header_timeout: LIMIT, idle_timeout: 60 * SECOND, ..Limits::default() });
         for path in ["/", "/slow"] {
             let mut client = server.ask(path).await;
             client.write_all(b"GET / HT").await.unwrap();
