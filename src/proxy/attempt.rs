@@ -26,7 +26,7 @@ impl Proxy {
         app: &Arc<CompiledApp>,
         rule: &Rule,
         index: usize,
-        mut forward: Forward<'_>,
+        mut forward: Box<Forward<'_>>,
     ) -> Result<Response<ResponseBody>, Cause> {
         let (backend, record) = (&app.backends[index], forward.record());
         record.asks(app, index);

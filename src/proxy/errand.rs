@@ -25,13 +25,13 @@ pub(super) struct Errand<'f> {
 #[expect(clippy::large_enum_variant, reason = "there is one for each request, on its own stack: a box would be an allocation")]
 enum Form<'f> {
     Http { next: Option<Request<RequestBody>>, head: Option<Box<Request<()>>>, tunnel: Option<Tunnel> },
-    Fastcgi { next: Option<fastcgi::Content>, forward: Forward<'f> },
+    Fastcgi { next: Option<fastcgi::Content>, forward: Box<Forward<'f>> },
 }
 
 impl<'f> Errand<'f> {
     /// The request for this backend. `repeats`: it may have to be sent again, if its method is for that (RFC 9110 section 9.2.2) and its
     /// body is small.
-    pub(super) fn new(forward: Forward<'f>, body: RequestBody, backend: &Backend, repeats: bool) -> Result<Self, Cause> {
+    pub(super) fn new(forward: Box<Forward<'f>>, body: RequestBody, backend: &Backend, repeats: bool) -> Result<Self, Cause> {
         let repeats = repeats && forward.method().is_idempotent();
         let (body, replay) = if repeats { Replay::of(body) } else { (body, None) };
         let form = match &backend.protocol {

@@ -192,19 +192,24 @@ impl<'a> Forward<'a> {
     }
 
     /// The request for an HTTP backend, and the client's side of a tunnel if it asked for one.
-    pub(super) fn into_http(mut self, settings: &HttpSettings, body: RequestBody) -> Result<(Request<RequestBody>, Option<Tunnel>), Cause> {
+    pub(super) fn into_http(
+        self: Box<Self>,
+        settings: &HttpSettings,
+        body: RequestBody,
+    ) -> Result<(Request<RequestBody>, Option<Tunnel>), Cause> {
         let target = self.target()?;
-        let (headers, peer) = (&mut self.parts.headers, self.values.peer);
-        address(headers, peer, self.host.or_else(|| settings.host.clone()));
+        let mut this = *self;
+        let (headers, peer) = (&mut this.parts.headers, this.values.peer);
+        address(headers, peer, this.host.or_else(|| settings.host.clone()));
         let in_flight = peer.in_flight.clone();
         // HTTP/2 has no upgrades: the backend gets the request as it is without.
-        let tunnel = self.upgrade.filter(|_| settings.protocol == HttpProtocol::Http1).map(|(protocol, client)| {
+        let tunnel = this.upgrade.filter(|_| settings.protocol == HttpProtocol::Http1).map(|(protocol, client)| {
             hop::ask_upgrade(headers, protocol);
             Tunnel { client, in_flight }
         });
-        self.parts.uri = target;
-        self.parts.extensions.clear();
-        Ok((Request::from_parts(self.parts, body), tunnel))
+        this.parts.uri = target;
+        this.parts.extensions.clear();
+        Ok((Request::from_parts(this.parts, body), tunnel))
     }
 
     /// The head of the same request once more, for another HTTP backend.

@@ -105,7 +105,8 @@ impl Proxy {
         let answer = match found {
             Err(cause) => rescue::answer(None, &cause, &Asked::by(id, request.headers())),
             Ok((head, found)) => {
-                let forward = Forward::new(&head, request, client, peer, id, &record);
+                // In one place for its whole way: the steps hand it on, and each would copy it twice.
+                let forward = Box::new(Forward::new(&head, request, client, peer, id, &record));
                 self.serve(&found, forward).await
             }
         };
@@ -142,7 +143,7 @@ impl Proxy {
     }
 
     /// An answer, or the one that says why there is none; filters see both.
-    async fn serve(&self, found: &Match, forward: Forward<'_>) -> Response<ResponseBody> {
+    async fn serve(&self, found: &Match, forward: Box<Forward<'_>>) -> Response<ResponseBody> {
         let (values, record) = (forward.values().clone(), forward.record());
         let asked = Asked::by(values.id, forward.headers());
         let mut rest = Vec::new();
@@ -159,14 +160,14 @@ impl Proxy {
     async fn within_limit<'f>(
         &self,
         found: &'f Match,
-        forward: Forward<'_>,
+        forward: Box<Forward<'_>>,
         rest: &mut Vec<Rest<'f>>,
     ) -> Result<Response<ResponseBody>, Cause> {
         let record = forward.record();
-        let steps = self.steps(found, forward, rest);
-        let Some(limit) = found.rule().timeouts.request else { return steps.await };
+        let Some(limit) = found.rule().timeouts.request else { return self.steps(found, forward, rest).await };
         let deadline = Instant::now() + limit;
-        match tokio::time::timeout_at(deadline, steps).await {
+        // Boxed, so that requests without a limit have no room for it.
+        match tokio::time::timeout_at(deadline, Box::pin(self.steps(found, forward, rest))).await {
             Ok(answer) => answer.map(|answer| answer.map(|body| body.until(deadline))),
             // The backend is not late, it is not there.
             Err(_) if record.is_waiting() => Err(Cause::Backend(Error::Unavailable)),
@@ -178,7 +179,7 @@ impl Proxy {
     async fn steps<'f>(
         &self,
         found: &'f Match,
-        mut forward: Forward<'_>,
+        mut forward: Box<Forward<'_>>,
         rest: &mut Vec<Rest<'f>>,
     ) -> Result<Response<ResponseBody>, Cause> {
         let (app, rule) = (&found.app, found.rule());

@@ -51,7 +51,7 @@ impl Proxy {
         app: &Arc<CompiledApp>,
         rule: &Rule,
         index: usize,
-        forward: Forward<'_>,
+        forward: Box<Forward<'_>>,
     ) -> Result<Response<ResponseBody>, Cause> {
         let backend = &app.backends[index];
         let question = Question::of(&forward, backend);
