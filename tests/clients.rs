@@ -157,7 +157,7 @@ fn a_client_that_takes_no_bytes_meets_its_deadline() {
     while_others_ask(&daemon, || {
         let mut lazy = connect(daemon.address());
         let open = |count: f64| {
-            until("so many connections", || (metric(&daemon, "lxcproxy_connections_active").total_cmp(&count).is_eq()).then_some(()))
+            until("so many connections", || (metric(&daemon, "lxcproxy_connections_active").total_cmp(&count).is_eq()).then_some(()));
         };
         open(2.0);
         lazy.write_all(b"GET /large HTTP/1.1\r\nHost: a.test\r\n\r\n").unwrap();

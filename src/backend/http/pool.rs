@@ -186,7 +186,7 @@ mod tests {
             ask(&pool, &after, 8).await;
             assert_eq!(counts.0.get(), 2);
         };
-        LocalSet::new().run_until(tokio::time::timeout(IDLE, Box::pin(test))).await.unwrap();
+        LocalSet::new().run_until(tokio::time::timeout(IDLE, test)).await.unwrap();
     }
 
     #[tokio::test]
@@ -203,6 +203,6 @@ mod tests {
                 tokio::task::yield_now().await;
             }
         };
-        LocalSet::new().run_until(tokio::time::timeout(IDLE, test)).await.unwrap();
+        LocalSet::new().run_until(tokio::time::timeout(IDLE, Box::pin(test))).await.unwrap();
     }
 }
