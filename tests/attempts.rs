@@ -11,7 +11,7 @@ use crate::support::daemon::{Daemon, PATIENCE};
 use crate::support::openmetrics::Exposition;
 
 /// A sample of the daemon's metrics; 0 if there is none.
-fn metric(daemon: &Daemon, series: &str) -> f64 {
+pub fn metric(daemon: &Daemon, series: &str) -> f64 {
     let socket = daemon.admin();
     let ask = Curl::new("http://lxcproxy/metrics", None).arg("--unix-socket").arg(socket.to_str().unwrap());
     let answer = ask.header("Accept", "application/openmetrics-text; version=1.0.0").send();

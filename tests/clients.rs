@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::attempts::metric;
 use crate::support::curl::Curl;
 use crate::support::daemon::{Daemon, PATIENCE};
 use crate::support::gateway::{free_port, gateway};
@@ -155,9 +156,13 @@ fn a_client_that_takes_no_bytes_meets_its_deadline() {
     let (_backend, daemon, _) = front("writeTimeout: 1s");
     while_others_ask(&daemon, || {
         let mut lazy = connect(daemon.address());
+        let open = |count: f64| {
+            until("so many connections", || (metric(&daemon, "lxcproxy_connections_active").total_cmp(&count).is_eq()).then_some(()));
+        };
+        open(2.0);
         lazy.write_all(b"GET /large HTTP/1.1\r\nHost: a.test\r\n\r\n").unwrap();
         // What it has not read when the connection ends is lost.
-        thread::sleep(2 * LIMIT);
+        open(1.0);
         let got = read_to_end(&mut lazy).len();
         assert!(got < 64 << 20, "{got}");
     });

@@ -20,7 +20,7 @@ pub enum Coding {
 pub struct Compression {
     /// The best first.
     pub codings: Vec<Coding>,
-    /// Media types that are worth it; empty: those of [`is_text`].
+    /// Media types that are worth it; empty: texts, by their names.
     pub types: Vec<MediaRange>,
     /// Shorter answers, in bytes, are sent as they are.
     pub minimum: u64,

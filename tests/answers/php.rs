@@ -17,8 +17,8 @@ const SENDS: &str =
     "<?php header('X-Accel-Redirect: /protected/' . $_GET['file']); header('Content-Type:' . ($_GET['type'] ?? '')); echo 'not this';";
 const SENDFILE: &str = "<?php header('X-Sendfile: /srv/files/' . $_GET['file']); echo 'not this';";
 
-/// A container with these scripts, and a daemon that serves them.
-fn served() -> (Daemon, Container) {
+/// A container with these scripts, and a daemon that serves them. The daemon goes first.
+fn served() -> (Container, Daemon) {
     let container = Container::new(Spec { php_fpm: true, ..Spec::default() });
     for (name, text) in [("waits", WAITS), ("sends", SENDS), ("sendfile", SENDFILE)] {
         container.write(&format!("/var/www/{name}.php"), text);
@@ -48,13 +48,13 @@ spec:
     );
     let daemon = Daemon::builder().lxcpath(container.lxcpath()).manifest("php.yaml", &manifest).start();
     daemon.wait_condition("php", "Ready", PATIENCE);
-    (daemon, container)
+    (container, daemon)
 }
 
 #[test]
 fn what_a_script_flushes_is_read_before_the_script_ends_in_every_coding() {
     needs!(lxc, root, php_fpm, curl);
-    let (daemon, container) = served();
+    let (container, daemon) = served();
     for coding in ["zstd", "br", "gzip"] {
         let mut reader = Reader::new(&daemon, "/waits.php", coding);
         assert_eq!(reader.line(), "first\n", "{coding}");
@@ -67,7 +67,7 @@ fn what_a_script_flushes_is_read_before_the_script_ends_in_every_coding() {
 #[test]
 fn a_script_has_a_file_of_its_container_sent() {
     needs!(lxc, root, php_fpm, curl);
-    let (daemon, container) = served();
+    let (container, daemon) = served();
     for (path, status, text, content_type) in [
         ("/sends.php?file=report.pdf", 200, "%PDF of the container", "application/pdf"),
         ("/sends.php?file=report.pdf&type=text/own", 200, "%PDF of the container", "text/own;charset=UTF-8"),

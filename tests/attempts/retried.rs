@@ -36,7 +36,9 @@ fn following(acts: &Acts) -> Recorder {
     Recorder::answering(move |_, stream| {
         let act = left.lock().unwrap().pop_front().unwrap_or(Answer(200));
         match act {
-            Answer(status) => write!(stream, "HTTP/1.1 {status} X\r\nX-Own: yes\r\nContent-Length: 4\r\n\r\n{status}\n").is_ok(),
+            Answer(status) => {
+                write!(stream, "HTTP/1.1 {status} X\r\nX-Own: yes\r\nConnection: close\r\nContent-Length: 4\r\n\r\n{status}\n").is_ok()
+            }
             Break => false,
             Silence => std::io::copy(stream, &mut std::io::sink()).is_err(),
         }

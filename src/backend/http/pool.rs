@@ -203,6 +203,6 @@ mod tests {
                 tokio::task::yield_now().await;
             }
         };
-        LocalSet::new().run_until(tokio::time::timeout(IDLE, test)).await.unwrap();
+        LocalSet::new().run_until(tokio::time::timeout(IDLE, Box::pin(test))).await.unwrap();
     }
 }

@@ -146,6 +146,8 @@ fn mask() -> WatchFlags {
         | WatchFlags::DELETE_SELF
         | WatchFlags::MOVE_SELF
         | WatchFlags::ATTRIB
+        // A file of passwords may be written in its place.
+        | WatchFlags::CLOSE_WRITE
         | WatchFlags::ONLYDIR
 }
 

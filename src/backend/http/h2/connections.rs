@@ -33,10 +33,11 @@ struct Endpoint {
 }
 
 impl Pool {
-    /// A place on a connection, which may be a new one.
-    pub(super) async fn stream(&self, call: Call<'_>) -> Result<Stream, Error> {
+    /// A place on a connection, which may be a new one. `first`: on a new one, before all others.
+    pub(super) async fn stream(&self, call: Call<'_>, first: bool) -> Result<Stream, Error> {
         let endpoint = self.shared().endpoint(call.address);
-        if let Some(stream) = endpoint.place() {
+        let place = || if first { None } else { endpoint.place() };
+        if let Some(stream) = place() {
             return Ok(stream);
         }
         let deadline = call.timeouts.connect.map(|limit| Instant::now() + limit);
@@ -44,7 +45,7 @@ impl Pool {
             None => endpoint.turn.lock().await,
             Some(deadline) => tokio::time::timeout_at(deadline, endpoint.turn.lock()).await.map_err(|_| Error::Timeout(Phase::Connect))?,
         };
-        if let Some(stream) = endpoint.place() {
+        if let Some(stream) = place() {
             return Ok(stream);
         }
         let stream = dial::connect(call.address, deadline).await.map_err(|error| match error {

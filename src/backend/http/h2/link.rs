@@ -46,6 +46,8 @@ pub(super) struct Link {
     limit: Rc<Cell<usize>>,
     /// An answer has come over it.
     old: Cell<bool>,
+    /// A request has gone over it.
+    used: Cell<bool>,
     /// No new request goes over it.
     retired: Cell<bool>,
     idle_since: Cell<Instant>,
@@ -61,6 +63,8 @@ pub(super) struct Link {
 #[derive(Debug)]
 pub(in crate::backend::http) struct Stream {
     link: Rc<Link>,
+    /// No other request went over the connection before.
+    first: bool,
     pub(in crate::backend::http) silence: Silence,
     pub(in crate::backend::http) progress: Rc<Progress>,
 }
@@ -109,6 +113,7 @@ impl Link {
             streams: Cell::new(0),
             limit,
             old: Cell::new(false),
+            used: Cell::new(false),
             retired: Cell::new(false),
             idle_since: Cell::new(Instant::now()),
             idle,
@@ -124,7 +129,8 @@ impl Link {
             self.idle.fall();
         }
         self.streams.set(self.streams.get() + 1);
-        Stream { link: self.clone(), silence: Silence::default(), progress: Rc::default() }
+        let first = !self.used.replace(true);
+        Stream { link: self.clone(), first, silence: Silence::default(), progress: Rc::default() }
     }
 
     /// Whether a request may be sent over it now.
@@ -192,9 +198,9 @@ impl Stream {
         }
     }
 
-    /// Whether the connection had been in use before.
+    /// Whether the connection had been in use before: its end may have nothing to do with this request.
     pub(super) fn is_old(&self) -> bool {
-        self.link.old.get()
+        !self.first || self.link.old.get()
     }
 
     /// No further request goes over the connection: it may lead nowhere. Those that it has go on.

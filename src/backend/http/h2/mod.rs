@@ -21,7 +21,8 @@ pub(super) use failure::translate;
 use link::Failure;
 pub(super) use link::Stream;
 
-/// How often a request is sent at most: connections may end just when they are used.
+/// How often a request is sent at most: connections may end just when they are used. The last time it is the first on a new one, so that
+/// it never is what other requests have used the connection up for.
 const ATTEMPTS: usize = 3;
 
 impl Pool {
@@ -29,16 +30,16 @@ impl Pool {
     pub(super) async fn send_h2(&self, call: Call<'_>, request: Request<RequestBody>) -> Result<Response<ResponseBody>, Unsent> {
         let asks_head = request.method() == Method::HEAD;
         // Before it is converted: without a connection the caller has it back as it was.
-        let mut first = match self.stream(call).await {
+        let mut first = match self.stream(call, false).await {
             Ok(stream) => Some(stream),
             Err(error) => return Err(Failed::unsent(error, Box::new(request))),
         };
         let mut request = head::convert(request)?;
         let mut cause = Error::Closed(None);
-        for _ in 0..ATTEMPTS {
+        for attempt in 1..=ATTEMPTS {
             let mut stream = match first.take() {
                 Some(stream) => stream,
-                None => self.stream(call).await?,
+                None => self.stream(call, attempt == ATTEMPTS).await?,
             };
             let copy = head::copy(&request);
             request = match stream.exchange(request, call.timeouts.idle).await {

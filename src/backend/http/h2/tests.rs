@@ -1,5 +1,7 @@
 //! Real sockets: a pool on one side, a backend that speaks HTTP/2 as it is told on the other.
 
+mod ended;
+
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
@@ -163,38 +165,6 @@ fn another_reset_is_final() {
         let (address, seen) = backend(100, |_, (_, mut answer)| async move { answer.send_reset(Reason::INTERNAL_ERROR) }).await;
         assert!(matches!(Pool::default().send(call(&address), get("/")).await.map_err(|failed| failed.error), Err(Error::Http(_))));
         assert_eq!(seen.requests.borrow().len(), 1);
-    });
-}
-
-/// A frame by its head (RFC 9113 section 4.1) and payload.
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
-}
-
-#[test]
-fn what_came_after_the_last_stream_of_a_goaway_is_sent_again() {
-    local(async {
-        let (address, seen) = listening(|number, mut stream, seen| async move {
-            if number > 1 {
-                let mut connection = server::handshake(stream).await.unwrap();
-                while let Some(Ok(incoming)) = connection.accept().await {
-                    seen.requests.borrow_mut().push(incoming.0.uri().path().to_owned());
-                    ok(number, incoming).await;
-                }
-                return;
-            }
-            // The preface and more: its own settings, then GOAWAY with last stream 0 to whatever was asked.
-            stream.write_all(&frame(4, 0, 0, &[])).await.unwrap();
-            let mut bytes = vec![0; 4096];
-            while stream.read(&mut bytes).await.unwrap() > 0 {
-                let _ = stream.write_all(&frame(7, 0, 0, &[0; 8])).await;
-            }
-        })
-        .await;
-        let request = Request::post("/order").header("host", "a").body(RequestBody::empty()).unwrap();
-        assert_eq!(text(Pool::default().send(call(&address), request).await.unwrap()).await, "hello");
-        assert_eq!((seen.connections.get(), seen.requests.borrow().join(" ").as_str()), (2, "/order"));
     });
 }
 
