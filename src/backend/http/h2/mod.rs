@@ -38,7 +38,10 @@ impl Pool {
         for _ in 0..ATTEMPTS {
             let mut stream = match first.take() {
                 Some(stream) => stream,
-                None => self.stream(call).await?,
+                None => match self.stream(call).await {
+                    Ok(stream) => stream,
+                    Err(error) => return Err(Failed::unsent(error, Box::new(head::revert(request)))),
+                },
             };
             let copy = head::copy(&request);
             request = match stream.exchange(request, call.timeouts.idle).await {
