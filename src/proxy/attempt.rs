@@ -4,6 +4,7 @@
 //! application may have seen, unless that is asked for and safe.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::Response;
 use tokio::time::{Instant, sleep};
@@ -13,6 +14,7 @@ use super::balance::{self, Client};
 use super::errand::Errand;
 use super::forward::Forward;
 use super::hold;
+use super::record::Record;
 use super::rescue::Cause;
 use super::retry::{Attempts, Left, Next};
 use super::session::Visit;
@@ -20,14 +22,14 @@ use crate::backend::{Error, ResponseBody};
 use crate::route::{Backend, CompiledApp, Place, Rule};
 
 impl Proxy {
-    /// Sends the request to a backend of the App, by its index.
+    /// Sends the request to a backend of the App, by its index. With the answer: where that came from, if the request was held.
     pub(super) async fn exchange(
         &self,
         app: &Arc<CompiledApp>,
         rule: &Rule,
         index: usize,
         mut forward: Box<Forward<'_>>,
-    ) -> Result<Response<ResponseBody>, Cause> {
+    ) -> Result<(Response<ResponseBody>, Option<hold::Place>), Cause> {
         let (backend, record) = (&app.backends[index], forward.record());
         record.asks(app, index);
         let (visit, wish) = (Visit::of(&forward), Client::of(&forward).wish(backend));
@@ -48,14 +50,7 @@ impl Proxy {
             let next = next(&mut attempts, &mut errand, &outcome, endpoint, (app, backend));
             match (next, outcome) {
                 (Next::Hold(pause), Err(error)) => {
-                    if let Error::Closed(_) = error {
-                        // There was a backend: this is the begin of another absence.
-                        held = None;
-                        record.repeats(Some(&error));
-                    }
-                    let until = *held.get_or_insert_with(|| Instant::now() + backend.hold.unwrap_or_default());
-                    let place = self.holds.wait(app, index, self.dice.longer(pause), until, record).await;
-                    moved = Some(place.map_err(|lost| lost.cause(error))?);
+                    moved = Some(self.hold((app, index), error, pause, &mut held, record).await?);
                 }
                 (Next::Again(pause), outcome) => {
                     record.repeats(outcome.as_ref().err());
@@ -72,10 +67,29 @@ impl Proxy {
                         // Indexes of another generation mean nothing to the rule's cookie.
                         visit.remember(rule, Place { backend: index, endpoint }, &mut answer);
                     }
-                    return Ok(answer);
+                    return Ok((answer, moved));
                 }
             }
         }
+    }
+
+    /// Waits for a backend that is away. `held`: when its absence is over in any case.
+    async fn hold(
+        &self,
+        (app, index): (&CompiledApp, usize),
+        error: Error,
+        pause: Duration,
+        held: &mut Option<Instant>,
+        record: &Record,
+    ) -> Result<hold::Place, Cause> {
+        if let Error::Closed(_) = error {
+            // There was a backend: this is the begin of another absence.
+            *held = None;
+            record.repeats(Some(&error));
+        }
+        let until = *held.get_or_insert_with(|| Instant::now() + app.backends[index].hold.unwrap_or_default());
+        let place = self.holds.wait(app, index, self.dice.longer(pause), until, record).await;
+        place.map_err(|lost| lost.cause(error))
     }
 }
 

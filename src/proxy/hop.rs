@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{CONNECTION, CONTENT_LENGTH, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version};
 use hyper::upgrade::OnUpgrade;
 
@@ -35,7 +35,9 @@ const FIELDS: [HeaderName; 10] = [
 /// Removes the fields of this connection, and those that `Connection` names.
 pub(super) fn clean(headers: &mut HeaderMap) {
     if headers.contains_key(CONNECTION) {
-        let named: Vec<HeaderName> = tokens(headers, CONNECTION).filter_map(|token| token.parse().ok()).collect();
+        // `Host` is for everybody (RFC 9110 section 7.6.1): without it the backend would answer for another one.
+        let named = tokens(headers, CONNECTION).filter_map(|token| token.parse().ok()).filter(|name| *name != HOST);
+        let named: Vec<HeaderName> = named.collect();
         for name in named {
             headers.remove(name);
         }
@@ -142,13 +144,14 @@ mod tests {
     #[test]
     fn fields_that_connection_names_go_with_it() {
         let mut headers = HeaderMap::new();
-        headers.append(CONNECTION, HeaderValue::from_static("close, X-Secret"));
+        headers.append(CONNECTION, HeaderValue::from_static("close, X-Secret, Host"));
+        headers.insert(HOST, HeaderValue::from_static("a.test"));
         headers.append(CONNECTION, HeaderValue::from_static("keep-alive"));
         headers.insert("x-secret", HeaderValue::from_static("1"));
         headers.insert("keep-alive", HeaderValue::from_static("timeout=5"));
         headers.insert("te", HeaderValue::from_static("trailers"));
         headers.insert("x-kept", HeaderValue::from_static("1"));
         clean(&mut headers);
-        assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-kept"]);
+        assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-kept", "host"]);
     }
 }

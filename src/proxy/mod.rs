@@ -64,6 +64,8 @@ pub struct Proxy {
     dice: pick::Dice,
     turns: balance::Turns,
     mirrors: Mirrors,
+    /// Answers that are read to their end for the sake of their connections.
+    leftovers: Mirrors,
     verdicts: Verdicts,
     holds: Holds,
     recorder: Recorder,
@@ -82,6 +84,7 @@ impl Proxy {
             dice: pick::Dice::new(),
             turns: balance::Turns::new(),
             mirrors: Mirrors::default(),
+            leftovers: Mirrors::default(),
             verdicts: Verdicts::new(verifier),
             holds: Holds::new(reader.clone(), shard.held()),
             recorder: Recorder::new(shard, log),

@@ -53,13 +53,12 @@ impl Proxy {
         index: usize,
         forward: Box<Forward<'_>>,
     ) -> Result<Response<ResponseBody>, Cause> {
-        let backend = &app.backends[index];
-        let question = Question::of(&forward, backend);
-        let mut answer = self.exchange(app, rule, index, forward).await?;
-        match take(answer.headers_mut())? {
-            None => Ok(answer),
-            Some(named) => question.answer(app, backend, &named, answer),
-        }
+        let question = Question::of(&forward, &app.backends[index]);
+        let (mut answer, moved) = self.exchange(app, rule, index, forward).await?;
+        let Some(named) = take(answer.headers_mut())? else { return Ok(answer) };
+        // Who was held is answered with the files of the container that answers.
+        let (app, index) = moved.as_ref().map_or((app, index), |place| (&place.app, place.backend));
+        question.answer(app, &app.backends[index], &named, answer)
     }
 }
 
@@ -151,11 +150,9 @@ impl Named {
 
 /// Takes the fields away that speak to us: all of `X-Accel-*` and `X-Sendfile`. The first of the two that name a file counts.
 fn take(headers: &mut HeaderMap) -> Result<Option<Named>, Cause> {
-    let is_ours = |name: &str| name.starts_with("x-") && (name.starts_with("x-accel-") || name == X_SENDFILE.as_str());
-    if !headers.keys().any(|name| is_ours(name.as_str())) {
+    if !headers.keys().any(is_ours) {
         return Ok(None);
     }
-    let ours: Vec<HeaderName> = headers.keys().filter(|name| is_ours(name.as_str())).cloned().collect();
     let mut named = None;
     for field in [X_ACCEL_REDIRECT, X_SENDFILE] {
         let mut values = headers.get_all(&field).iter();
@@ -166,10 +163,20 @@ fn take(headers: &mut HeaderMap) -> Result<Option<Named>, Cause> {
             named = Some(Named { value: value.clone(), field });
         }
     }
+    forget(headers);
+    Ok(named)
+}
+
+/// Takes them away unread.
+pub(super) fn forget(headers: &mut HeaderMap) {
+    let ours: Vec<HeaderName> = headers.keys().filter(|name| is_ours(name)).cloned().collect();
     for name in ours {
         headers.remove(name);
     }
-    Ok(named)
+}
+
+fn is_ours(name: &HeaderName) -> bool {
+    name.as_str().starts_with("x-") && (name.as_str().starts_with("x-accel-") || *name == X_SENDFILE)
 }
 
 /// `None`: there is no regular file.

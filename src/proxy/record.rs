@@ -138,8 +138,9 @@ impl Record {
         self.app.as_ref().map(|counts| counts.backend(index, app.backends[index].name.as_str()))
     }
 
-    /// It is sent again, after this error.
+    /// It is sent again, after this error. The endpoint that had it has it no longer.
     pub(super) fn repeats(&self, error: Option<&Error>) {
+        self.occupied.take();
         if let Some(error) = error {
             self.broke_off(error);
         }

@@ -76,7 +76,10 @@ impl<'r> Attempts<'r> {
     /// An endpoint has answered. `again`: whether the request can be sent once more.
     pub(super) fn answered(&mut self, status: StatusCode, endpoint: usize, backend: &Backend, again: impl FnOnce() -> bool) -> Next {
         match self.retry {
-            Some(retry) if retry.codes.contains(&status.as_u16()) && again() => self.retry(endpoint, backend),
+            // An answer that stands is not to lose what is still on its way to who gave it.
+            Some(retry) if self.retries < retry.attempts && retry.codes.contains(&status.as_u16()) && again() => {
+                self.retry(endpoint, backend)
+            }
             _ => Next::Over,
         }
     }
@@ -222,7 +225,8 @@ mod tests {
             asked.push((endpoint, attempts.answered(StatusCode::BAD_GATEWAY, endpoint, &backend, || true)));
         }
         assert_eq!(asked, [(0, again(0)), (1, again(50)), (0, again(100))]);
-        assert_eq!(attempts.answered(StatusCode::BAD_GATEWAY, 1, &backend, || true), Next::Over);
+        let last = attempts.answered(StatusCode::BAD_GATEWAY, 1, &backend, || panic!("the last answer takes nothing back"));
+        assert_eq!(last, Next::Over);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::upstream::Upstream;
 use super::{metric, wait_held};
 use crate::support::daemon::{Daemon, PATIENCE};
 use crate::support::keepalive::Agent;
+use crate::support::recorder::Recorder;
 use crate::support::until;
 
 /// How often the backend is restarted.
@@ -200,6 +201,40 @@ fn a_request_that_waits_follows_its_app() {
     daemon.manifest("app.yaml", &upstream.manifest("hold: 2m", ""));
     assert!(rest(client).starts_with("HTTP/1.1 200 OK"));
     assert_eq!(upstream.seen(), ["POST /moved HTTP/1.1"]);
+}
+
+#[test]
+fn a_request_that_waited_is_answered_with_the_files_of_the_container_that_answers() {
+    let root = |content: &str| {
+        let dir = crate::support::scratch();
+        std::fs::create_dir(dir.path().join("srv")).unwrap();
+        std::fs::write(dir.path().join("srv/a"), content).unwrap();
+        dir
+    };
+    let (before, after) = (root("before"), root("after"));
+    let manifest = |root: &tempfile::TempDir, address: std::net::SocketAddr| {
+        format!(
+            "apiVersion: lxcproxy.dev/v1
+kind: App
+metadata: {{name: app}}
+spec:
+  container: {{runtime: Directory, rootfs: {}}}
+  backends: [{{name: web, http: {{tcp: \"{address}\"}}, hold: 2m, internalFiles: [{{path: /private, root: /srv}}]}}]
+  rules: [{{backendRefs: [{{name: web}}]}}]
+",
+            root.path().display()
+        )
+    };
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let backend = Recorder::answering(|_, stream| {
+        stream.write_all(b"HTTP/1.1 200 OK\r\nX-Accel-Redirect: /private/a\r\nContent-Length: 0\r\n\r\n").is_ok()
+    });
+    let daemon = Daemon::builder().manifest("app.yaml", &manifest(&before, nobody)).arg("--threads").arg("1").start();
+    let client = sent(&daemon, GET);
+    wait_held(&daemon, |held| held >= 1.0);
+    daemon.manifest("app.yaml", &manifest(&after, backend.address()));
+    let answer = rest(client);
+    assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("\r\n\r\nafter"), "{answer}");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Which endpoint is next.
 
 use std::collections::BTreeSet;
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
 
 use super::House;
 use super::peer::Mode;
@@ -41,6 +43,21 @@ fn the_endpoint_with_the_fewest_requests_is_next_and_is_busy_until_its_answer_ha
         let idle = house.endpoints().values().all(|endpoint| endpoint["inFlight"] == 0);
         idle.then_some(()).ok_or_else(|| format!("{:?}", house.endpoints()))
     });
+}
+
+#[test]
+fn an_endpoint_whose_answer_is_not_taken_is_busy_no_longer() {
+    let house = House::new(&["a", "b"], "", "retry: {codes: [503], backoff: 1m}");
+    house.peers.iter().for_each(|peer| peer.does(Mode::Status(503)));
+    let mut client = TcpStream::connect(house.daemon.address()).unwrap();
+    client.write_all(b"GET / HTTP/1.1\r\nHost: blog\r\n\r\n").unwrap();
+    house.daemon.eventually(crate::support::PATIENCE, || {
+        let idle = house.endpoints().values().all(|endpoint| endpoint["inFlight"] == 0);
+        let asked = house.peers.iter().any(|peer| peer.requests() > 0);
+        (asked && idle).then_some(()).ok_or_else(|| format!("{:?}", house.endpoints()))
+    });
+    client.set_nonblocking(true).unwrap();
+    assert_eq!(client.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock, "the request waits for its next attempt");
 }
 
 #[test]

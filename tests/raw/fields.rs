@@ -83,6 +83,7 @@ fn fields_of_one_connection_end_there_and_only_we_say_who_asks() {
         ("Connection twice", "Connection: X-Hop\r\nConnection: X-Hip\r\nX-Hop: 1\r\nX-Hip: 1\r\nX: y\r\n"),
         ("Connection names a field of ours", "Connection: X-Forwarded-For\r\nX-Forwarded-For: 6.6.6.6\r\nX: y\r\n"),
         ("Connection names nonsense", "Connection: ,, \"x\", (\r\nX: y\r\n"),
+        ("Connection names Host", "Connection: close, hOst\r\nX: y\r\n"),
         ("Connection names a length", "Connection: Content-Length\r\nX: y\r\n"),
         ("hop by hop", "Keep-Alive: timeout=5\r\nProxy-Connection: keep-alive\r\nTE: trailers\r\nTrailer: X-T\r\nX: y\r\n"),
         ("credentials for a proxy", "Proxy-Authorization: Basic eDp5\r\nX: y\r\n"),

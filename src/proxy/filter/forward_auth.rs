@@ -9,6 +9,7 @@ use http::header::{
 };
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
+use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::Chain;
@@ -16,6 +17,7 @@ use crate::backend::{Error, RequestBody, ResponseBody, http as http_backend};
 use crate::proxy::balance::{self, Client, Tried};
 use crate::proxy::forward::{self, Forward};
 use crate::proxy::hop;
+use crate::proxy::offload;
 use crate::proxy::record::fault;
 use crate::proxy::rescue::Cause;
 use crate::route::{ForwardAuth, HttpSettings, Protocol};
@@ -57,13 +59,19 @@ async fn exchange(chain: &Chain<'_>, auth: &ForwardAuth, forward: &Forward<'_>) 
     hop::clean(answer.headers_mut());
     let (mut head, body) = answer.into_parts();
     if head.status.is_success() {
-        // The request need not wait for what comes with a yes, and nobody reads it.
-        drop(tokio::task::spawn_local(super::mirror::forget(body)));
+        // The request need not wait for what comes with a yes, and nobody reads it. If much of that is under way, the connection goes.
+        if !body.is_end_stream()
+            && let Some(counted) = chain.proxy.leftovers.begin()
+        {
+            drop(tokio::task::spawn_local(super::mirror::forget(body, counted)));
+        }
         return Ok(Response::from_parts(head, ResponseBody::Empty));
     }
     match Limited::new(body, LARGEST).collect().await {
         Ok(body) => {
             head.headers.remove(CONTENT_LENGTH);
+            // No file of ours answers for an authority, and its own are nobody's business.
+            offload::forget(&mut head.headers);
             Ok(Response::from_parts(head, ResponseBody::Full(body.to_bytes())))
         }
         Err(error) if error.is::<LengthLimitError>() => Err(Error::Protocol("its refusal is longer than 256 KiB")),

@@ -36,7 +36,7 @@ const ANSWERING: Duration = Duration::from_secs(10);
 pub(in crate::proxy) struct Mirrors(Rc<Cell<usize>>);
 
 /// One of them; over when dropped.
-struct OnItsWay(Mirrors);
+pub(super) struct OnItsWay(Mirrors);
 
 /// A copy that is sent.
 struct Copy {
@@ -51,7 +51,8 @@ struct Copy {
 }
 
 impl Mirrors {
-    fn begin(&self) -> Option<OnItsWay> {
+    /// One more; none: there are as many as there may be.
+    pub(super) fn begin(&self) -> Option<OnItsWay> {
         let now = self.0.get();
         (now < MOST).then(|| {
             self.0.set(now + 1);
@@ -106,7 +107,7 @@ impl Copy {
         let exchange = async {
             match pool.send(call, self.request).await {
                 Ok(answer) => {
-                    forget(answer.into_body()).await;
+                    read(answer.into_body()).await;
                     None
                 }
                 Err(failed) => fault(&failed.error),
@@ -123,8 +124,13 @@ impl Copy {
     }
 }
 
+/// The same, as one of so many.
+pub(super) async fn forget(body: ResponseBody, _counted: OnItsWay) {
+    read(body).await;
+}
+
 /// Reads an answer to its end, if that is near.
-pub(super) async fn forget(mut body: ResponseBody) {
+async fn read(mut body: ResponseBody) {
     let read_all = async {
         let mut read = 0;
         while let Some(Ok(frame)) = body.frame().await {

@@ -2,7 +2,7 @@
 
 use http::header::{HOST, TRANSFER_ENCODING};
 use http::uri::{Authority, Scheme};
-use http::{Request, Uri, Version};
+use http::{HeaderValue, Request, Uri, Version};
 
 use crate::backend::http::exchange::frame;
 use crate::backend::{Error, RequestBody};
@@ -21,6 +21,18 @@ pub(super) fn convert(mut request: Request<RequestBody>) -> Result<Request<Reque
         *request.version_mut() = Version::HTTP_2;
     }
     Ok(request)
+}
+
+/// The request as it was before it was converted, but for what frames its body.
+pub(super) fn revert(mut request: Request<RequestBody>) -> Request<RequestBody> {
+    let target = std::mem::take(request.uri_mut()).into_parts();
+    // An authority is a valid value.
+    if let Some(host) = target.authority.and_then(|authority| HeaderValue::from_str(authority.as_str()).ok()) {
+        request.headers_mut().insert(HOST, host);
+    }
+    *request.uri_mut() = target.path_and_query.map(Uri::from).unwrap_or_default();
+    *request.version_mut() = Version::HTTP_11;
+    request
 }
 
 /// A copy of a request that has no body: that may be sent again if the backend has not worked on it.
@@ -49,6 +61,17 @@ mod tests {
         let request = convert_with("a.test:8080");
         assert_eq!((request.uri().to_string().as_str(), request.version()), ("http://a.test:8080/a//b?q", Version::HTTP_2));
         assert!(!request.headers().contains_key("host") && request.headers().contains_key("x"));
+    }
+
+    #[test]
+    fn what_was_not_sent_is_given_back_as_it_was() {
+        for host in ["a.test:8080", ""] {
+            let request = revert(convert_with(host));
+            assert_eq!((request.uri().to_string().as_str(), request.version()), ("/a//b?q", Version::HTTP_11));
+            let expected = Some(host).filter(|host| !host.is_empty());
+            assert_eq!(request.headers().get("host").map(|host| host.to_str().unwrap()), expected);
+            assert_eq!(convert(request).unwrap().uri(), convert_with(host).uri());
+        }
     }
 
     #[test]

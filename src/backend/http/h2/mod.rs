@@ -39,7 +39,10 @@ impl Pool {
         for attempt in 1..=ATTEMPTS {
             let mut stream = match first.take() {
                 Some(stream) => stream,
-                None => self.stream(call, attempt == ATTEMPTS).await?,
+                None => match self.stream(call, attempt == ATTEMPTS).await {
+                    Ok(stream) => stream,
+                    Err(error) => return Err(Failed::unsent(error, Box::new(head::revert(request)))),
+                },
             };
             let copy = head::copy(&request);
             request = match stream.exchange(request, call.timeouts.idle).await {

@@ -65,8 +65,7 @@ async fn backend<F: Future<Output = ()> + 'static>(
         async move {
             let Ok(mut connection) = server::Builder::new().max_concurrent_streams(at_once).handshake(stream).await else { return };
             while let Some(Ok(incoming)) = connection.accept().await {
-                let (request, _) = &incoming;
-                seen.requests.borrow_mut().push(format!("{number} {} {}", request.method(), request.uri()));
+                seen.requests.borrow_mut().push(format!("{number} {} {}", incoming.0.method(), incoming.0.uri()));
                 tokio::task::spawn_local(behave(number, incoming));
             }
         }
@@ -156,6 +155,22 @@ fn a_refused_request_is_sent_again_on_a_new_connection_and_not_for_ever() {
         let (address, seen) = backend(100, |_, (_, mut answer)| async move { answer.send_reset(Reason::REFUSED_STREAM) }).await;
         assert!(matches!(Pool::default().send(call(&address), get("/")).await.map_err(|failed| failed.error), Err(Error::Refused)));
         assert_eq!(seen.connections.get(), 3);
+    });
+}
+
+#[test]
+fn what_was_refused_by_a_backend_that_is_gone_is_given_back() {
+    local(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = Address::Tcp(listener.local_addr().unwrap().to_string().into());
+        tokio::task::spawn_local(async move {
+            let mut connection = server::handshake(listener.accept().await.unwrap().0).await.unwrap();
+            drop(listener);
+            connection.accept().await.unwrap().unwrap().1.send_reset(Reason::REFUSED_STREAM);
+            while connection.accept().await.is_some() {}
+        });
+        let unsent = Pool::default().send(call(&address), get("/")).await.unwrap_err().unsent;
+        assert_eq!(unsent.expect("nobody has it").headers()["host"], "a.test:81");
     });
 }
 
