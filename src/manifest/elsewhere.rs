@@ -6,42 +6,37 @@ use serde_json::Value;
 
 use super::nearest;
 
-/// Objects within objects that are looked into.
+/// Objects within objects that are looked into, and references that lead to references.
 const DEPTH: usize = 8;
-/// Places that are named; a name that stands in more of them says nothing.
+/// A name that stands in more places than this says nothing.
 const PLACES: usize = 2;
 
-/// Where the field belongs: further inside of `here`, or else anywhere in `spec`.
+/// Where the field belongs: into an object that stands in `here`, or else to one that is anywhere in `spec`.
 pub(super) fn hint(name: &str, here: &Value, whole: &Value) -> Option<String> {
-    let inside = places(name, target(here, whole)?, "", whole);
-    if !inside.is_empty() {
-        let inside: Vec<&str> = inside.iter().map(String::as_str).collect();
-        return Some(format!("it belongs into {}", nearest::list(&inside)));
+    let within: Vec<String> =
+        inner("", target(here, whole)?, whole).into_iter().filter(|(_, object)| has(object, name)).map(first).collect();
+    if !within.is_empty() {
+        return (within.len() <= PLACES).then(|| format!("it belongs into {}", listed(&within)));
     }
-    let spec = target(whole.pointer("/properties/spec")?, whole)?;
-    let places = places(name, spec, "spec", whole);
-    let places: Vec<&str> = places.iter().map(String::as_str).collect();
-    (!places.is_empty()).then(|| format!("it belongs to {}", nearest::list(&places)))
-}
-
-/// The objects nearest to `object` that have the field; none if they are too many, or if it is `object` itself.
-fn places(name: &str, object: &Value, path: &str, whole: &Value) -> Vec<String> {
-    let mut level = vec![(path.to_owned(), object)];
-    for depth in 0..DEPTH {
-        let has = |object: &Value| object.get("properties").is_some_and(|fields| fields.get(name).is_some());
-        let found: Vec<String> =
-            level.iter().filter(|(_, object)| has(object) && (depth > 0 || !path.is_empty())).map(|(path, _)| path.clone()).collect();
+    let types = whole.get("$defs").and_then(Value::as_object).into_iter().flatten();
+    if types.filter(|(_, type_)| has(type_, name)).count() > PLACES {
+        return None;
+    }
+    let mut level = vec![("spec".to_owned(), target(whole.pointer("/properties/spec")?, whole)?)];
+    for _ in 0..DEPTH {
+        let found: Vec<String> = level.iter().filter(|(_, object)| has(object, name)).cloned().map(first).collect();
         if !found.is_empty() {
-            return if found.len() > PLACES { Vec::new() } else { found };
+            let known: Vec<&str> = fields(target(here, whole)?).map(|(name, _)| name.as_str()).collect();
+            let known = nearest::listed(&known, "known fields").map(|known| format!("; {known}")).unwrap_or_default();
+            return Some(format!("it is a field of {}{known}", listed(&found)));
         }
         level = level.iter().flat_map(|(path, object)| inner(path, object, whole)).collect();
     }
-    Vec::new()
+    None
 }
 
 /// The objects that the fields of an object hold, alone or in lists.
 fn inner<'a>(path: &str, object: &'a Value, whole: &'a Value) -> Vec<(String, &'a Value)> {
-    let fields = object.get("properties").and_then(Value::as_object).into_iter().flatten();
     let step = |(name, field): (&String, &'a Value)| {
         let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
         let field = target(field, whole)?;
@@ -50,7 +45,23 @@ fn inner<'a>(path: &str, object: &'a Value, whole: &'a Value) -> Vec<(String, &'
             None => Some((path, field)),
         }
     };
-    fields.filter_map(step).filter(|(_, object)| object.get("properties").is_some()).collect()
+    fields(object).filter_map(step).filter(|(_, object)| object.get("properties").is_some()).collect()
+}
+
+fn has(object: &Value, name: &str) -> bool {
+    object.get("properties").is_some_and(|fields| fields.get(name).is_some())
+}
+
+fn fields(object: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    object.get("properties").and_then(Value::as_object).into_iter().flatten()
+}
+
+fn first<T>((path, _): (String, T)) -> String {
+    path
+}
+
+fn listed(paths: &[String]) -> String {
+    nearest::list(&paths.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// What a `$ref` leads to.
@@ -73,11 +84,11 @@ mod tests {
         for (name, here, expected) in [
             ("requests", "Filter", Some("it belongs into `rateLimit`")),
             ("endpoints", "Backend", Some("it belongs into `http`, `fastcgi`")),
-            ("hold", "HttpBackend", Some("it belongs to `spec.backends[]`")),
-            ("retry", "Backend", Some("it belongs to `spec.rules[]`")),
+            ("hold", "Endpoint", Some("it is a field of `spec.backends[]`; known fields: `unix`, `tcp`, `port`")),
+            ("codes", "Endpoint", Some("it is a field of `spec.rules[].retry`; known fields: `unix`, `tcp`, `port`")),
+            ("port", "BackendRef", None),
             ("rateLimit", "Rule", Some("it belongs into `filters[]`")),
             ("filters", "AppSpec", Some("it belongs into `rules[]`")),
-            ("errorPages", "Rule", Some("it belongs to `spec`")),
             ("location", "Rule", None),
         ] {
             let here = &whole["$defs"][here];
