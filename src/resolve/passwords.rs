@@ -104,7 +104,7 @@ impl PasswordFiles {
                     found.push((file, passwords));
                 }
                 Err((reason, message)) => {
-                    missing.push(Missing { reference: Reference::PasswordFile(file), reason, message, spared: false })
+                    missing.push(Missing { reference: Reference::PasswordFile(file), reason, message, spared: false });
                 }
             }
         }
