@@ -79,11 +79,17 @@ fn page(kind: Kind, schema: &Value, path: &[&str], recursive: bool) -> Result<St
             tree(inner, 1, &mut page);
         } else {
             let _ = write!(page, "{}{}", heading(inner, "  "), limits(inner, "  "));
-            page.push_str(&inner.description().first().map(|text| wrapped(text, "    ")).unwrap_or_default());
+            page.push_str(&wrapped(&words(&inner.description()), "    "));
             page.push('\n');
         }
     }
     Ok(page)
+}
+
+/// What is said of a field in a list: the field's own words, and those of its type where the former name nothing but the type.
+fn words(description: &[&str]) -> String {
+    let enough = if description.first().is_some_and(|first| first.starts_with("For `")) { 2 } else { 1 };
+    description.iter().take(enough).copied().collect::<Vec<_>>().join(" ")
 }
 
 /// Follows the path; one that leads nowhere says which word is wrong.
@@ -181,6 +187,12 @@ FIELDS:
         assert!(page.starts_with(head), "{page}");
         assert!(page.contains("\n  root\t<string> -required-\n") && page.contains("\n  scripts\t<[]Script>\n"), "{page}");
         assert!(page.contains("\n  index\t<[]string>\n  default: [\"index.html\"]\n"), "{page}");
+    }
+
+    #[test]
+    fn a_list_of_filters_says_what_each_does() {
+        let page = explain("app.spec.rules.filters", false).unwrap();
+        assert!(page.contains("  basicAuth\t<BasicAuth>\n    For `BasicAuth`. Name and password,"), "{page}");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use jsonschema::{JsonType, ValidationError};
 use serde_json::Value;
 
 use super::cure;
+use super::elsewhere;
 use super::formats;
 use super::nearest;
 use super::node::{Cursor, Data};
@@ -107,7 +108,10 @@ impl<'a> Explainer<'a, '_, '_> {
         let absent: Vec<&str> = known.iter().copied().filter(|known| at.get(known).is_none()).collect();
         let meant = nearest::nearest(name, &absent);
         self.meant.extend(meant.map(|meant| (at.path.clone(), meant)));
-        let hint = nearest::meant(name, &absent).or_else(|| nearest::listed(&known, "known fields"));
+        let here = self.parent(error);
+        let hint = nearest::meant(name, &absent)
+            .or_else(|| elsewhere::hint(name, here?, self.schema))
+            .or_else(|| nearest::listed(&known, "known fields"));
         if let Some(field) = at.get(name) {
             let hint = if printed::is_set_by_daemon(&field.path) { Some("the daemon sets it; leave it out".to_owned()) } else { hint };
             self.report.unknown(at, &field, format!("unknown field `{}`", shown(name)), hint);
@@ -135,7 +139,12 @@ impl<'a> Explainer<'a, '_, '_> {
             Kind::Minimum { limit } => (3, format!("expected at least {limit}, found {}", plain(at)), None),
             Kind::Maximum { limit } => (3, format!("expected at most {limit}, found {}", plain(at)), None),
             Kind::Pattern { pattern } => {
-                let described = self.described(error).unwrap_or_else(|| format!("expected the form `{pattern}`"));
+                let upper = pattern.contains("[A-Z]") && !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphabetic());
+                let described = match self.described(error) {
+                    _ if upper => format!("did you mean `{}`?", text.to_ascii_uppercase()),
+                    Some(described) => described,
+                    None => format!("expected the form `{pattern}`"),
+                };
                 (4, format!("`{}` does not have the form that is expected here", shown(text)), Some(described))
             }
             other => (5, format!("expected something else, found {} ({})", at.node.describe(), other.keyword()), self.described(error)),
@@ -145,19 +154,33 @@ impl<'a> Explainer<'a, '_, '_> {
     fn type_hint(&self, at: &Cursor<'_>, error: &ValidationError<'_>, kind: &TypeKind) -> Option<String> {
         let hint = match (kind, &at.node.data) {
             (_, Data::Null) => return null_hint(at),
-            (TypeKind::Single(JsonType::String), Data::Number(number)) => match self.sibling(error, "format").and_then(Value::as_str) {
-                Some("gep-2257-duration") => format!("a duration has a unit: `{number}s`"),
-                _ => format!("put it in quotes: \"{number}\""),
-            },
+            (TypeKind::Single(JsonType::String), Data::Number(number)) => {
+                if self.is_duration(error) {
+                    format!("a duration has a unit: `{number}s`")
+                } else {
+                    format!("put it in quotes: \"{number}\"")
+                }
+            }
+            (TypeKind::Single(JsonType::String), Data::Bool(_)) if self.is_duration(error) => "a duration has a unit: `10s`".to_owned(),
             (TypeKind::Single(JsonType::String), Data::Bool(value)) => format!("put it in quotes: \"{value}\""),
             (TypeKind::Single(JsonType::Array), Data::Text(text)) => format!("write it as a list: [{}]", shown(text)),
+            (TypeKind::Single(JsonType::Array), Data::Number(number)) => format!("write it as a list: [{number}]"),
             (TypeKind::Single(JsonType::Array), Data::Map(_)) => "start each entry with `- `".to_owned(),
+            (TypeKind::Single(JsonType::String), Data::Map(_)) if at.text_of("name").is_some() => {
+                format!("write the name alone: `{}`", shown(at.text_of("name").unwrap_or_default()))
+            }
             (TypeKind::Single(JsonType::String), Data::Map(_)) => "a value that starts with `{` needs quotes".to_owned(),
             (TypeKind::Single(JsonType::Object), Data::List(_)) => "write its fields, `name: value`, without `- `".to_owned(),
             (TypeKind::Single(JsonType::Object), Data::Text(text)) => {
-                self.sibling(error, "properties")?.get("name")?;
-                format!("write it as an object: {{name: {}}}", shown(text))
+                let fields = self.sibling(error, "properties")?;
+                let field = ["name", "type"].into_iter().find(|field| fields.get(field).is_some())?;
+                format!("write it as an object: {{{field}: {}}}", shown(text))
             }
+            (TypeKind::Single(JsonType::Boolean), Data::Text(text)) => match text.to_ascii_lowercase().as_str() {
+                "true" | "yes" | "on" => "write `true`, without quotes".to_owned(),
+                "false" | "no" | "off" => "write `false`, without quotes".to_owned(),
+                _ => return None,
+            },
             (TypeKind::Single(JsonType::Integer), Data::Text(text)) if text.parse::<u64>().is_ok() => {
                 let zeros = text.len() > 1 && text.starts_with('0');
                 (if zeros { "write it without leading zeros" } else { "write it without quotes" }).to_owned()
@@ -165,6 +188,10 @@ impl<'a> Explainer<'a, '_, '_> {
             _ => return None,
         };
         Some(hint)
+    }
+
+    fn is_duration(&self, error: &ValidationError<'_>) -> bool {
+        self.sibling(error, "format").and_then(Value::as_str) == Some("gep-2257-duration")
     }
 
     /// What is to be written: the schema's own words, and the type.

@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use http::uri::Authority;
 use http::{HeaderName, HeaderValue};
+use ipnet::IpNet;
 
 use crate::api::v1::{ByteSize, Duration};
 use crate::names::{AppName, ContainerName, ContainerPath, HostPattern, shown};
@@ -150,6 +151,15 @@ fn cidr(text: &str) -> Result<(), String> {
         };
         length.bytes().all(|b| b.is_ascii_digit()) && length.parse::<u8>().is_ok_and(|length| length <= bits)
     });
+    // As with `/2` for `/24`: more would be let in than is meant.
+    if let Some(network) = text.parse::<IpNet>().ok().filter(|network| fits && network.trunc() != *network) {
+        let message = format!("`{}` is an address inside of a network", shown(text));
+        return Err(format!(
+            "{message}; write the network, `{}`, or the address alone, `{}`",
+            network.trunc(),
+            IpNet::from(network.addr())
+        ));
+    }
     fits.then_some(()).ok_or_else(|| format!("`{}` is not a network; expected for example `10.0.0.0/8` or `fd00::/8`", shown(text)))
 }
 
@@ -184,7 +194,11 @@ mod tests {
 
     #[test]
     fn networks_addresses_hosts_and_files_have_one_form_each() {
-        accepts(cidr, &["10.0.0.0/8", "fd00::/8", "0.0.0.0/0"], &["10.0.0.0", "10.0.0.0/33", "fd00::/129", "x/8", "10.0.0.0/+8"]);
+        accepts(
+            cidr,
+            &["10.0.0.0/8", "fd00::/8", "0.0.0.0/0", "10.0.0.1/32", "FD00::/8"],
+            &["10.0.0.0", "10.0.0.0/33", "fd00::/129", "x/8", "10.0.0.0/+8", "10.0.0.1/8", "fd00::1/8"],
+        );
         accepts(ip, &["127.0.0.1", "::1"], &["localhost", "[::1]", "1.2.3.4/8"]);
         accepts(http_host, &["Preserve", "a.org", "a.org:8080"], &["", "a b", "u@a.org", "a/b"]);
         accepts(file_name, &["index.php"], &["", "..", "a/b", "a\\b", "a\0"]);

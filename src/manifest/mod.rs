@@ -7,6 +7,7 @@
 //! sentences, `semantics` checks what fields mean together. The last two run both, so that one look shows all there is to repair.
 
 mod cure;
+mod elsewhere;
 mod encoding;
 mod explain;
 mod formats;

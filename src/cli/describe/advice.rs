@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use super::super::shell::quote;
 use crate::api::v1::{AppResource, AppSpec, Backend, Condition, ContainerRef, Diagnostic, ListenerStatus, Reason, Runtime, SourceResource};
-use crate::names::ContainerPath;
 
 /// Where a manifest is, as far as that is known.
 pub(super) fn path(file: &str, manifests: Option<&Path>) -> PathBuf {
@@ -17,8 +16,9 @@ pub(super) fn path(file: &str, manifests: Option<&Path>) -> PathBuf {
 pub(super) fn for_app(app: &AppResource, failure: &Condition, manifests: Option<&Path>) -> Option<String> {
     let manifest = path(&app.status.file, manifests);
     let place = Place { spec: app.spec.as_ref(), base: manifest.parent().unwrap_or(Path::new("")) };
-    let path = blamed(app, failure).and_then(unix_path).or_else(|| root(app, failure));
-    let parent = path.and_then(|path| Path::new(path).parent()).map_or_else(|| "/".to_owned(), |parent| parent.display().to_string());
+    let path = blamed(app, failure).and_then(|backend| unix_path(backend, failure)).or_else(|| root(app, failure).map(str::to_owned));
+    let parent = path.as_deref().and_then(|path| Path::new(path).parent());
+    let parent = parent.map_or_else(|| "/".to_owned(), |parent| parent.display().to_string());
     match failure.reason {
         Reason::ContainerNotFound => Some(place.find(failure)),
         Reason::ContainerStopped => place.start().map(|start| format!("start the container: {start}")),
@@ -26,6 +26,9 @@ pub(super) fn for_app(app: &AppResource, failure: &Condition, manifests: Option<
         Reason::NotASocket => Some(format!("correct the path; what is there: {}", place.list(&parent))),
         Reason::RootNotFound => Some(format!("correct the path, or make the directory; what is there: {}", place.list(&parent))),
         Reason::FileNotFound => Some("correct the path, or make the file".to_owned()),
+        Reason::ConnectionRefused if blamed(app, failure).is_some_and(|backend| is_on_the_network(backend, failure)) => {
+            Some("start the application, or correct the address: the host itself connects to it, not the container".to_owned())
+        }
         Reason::ConnectionRefused => Some(format!("start the application; who listens: {}", place.run("ss -lntxp"))),
         Reason::PermissionDenied => Some(
             "run lxcproxy as root, with CAP_SYS_PTRACE to enter containers and CAP_DAC_OVERRIDE for their sockets and files; \
@@ -89,10 +92,16 @@ fn blamed<'a>(app: &'a AppResource, failure: &Condition) -> Option<&'a Backend> 
     backends.iter().find(|backend| failure.message.contains(&format!("backend `{}`", backend.name)))
 }
 
-fn unix_path(backend: &Backend) -> Option<&str> {
-    let http = backend.http.as_ref().and_then(|http| http.unix.as_ref());
-    let fastcgi = backend.fastcgi.as_ref().and_then(|fastcgi| fastcgi.unix.as_ref());
-    http.or(fastcgi).map(ContainerPath::as_str)
+/// Its socket; of several the one that the message names, or the first.
+fn unix_path(backend: &Backend, failure: &Condition) -> Option<String> {
+    let mut paths: Vec<String> = backend.endpoints().into_iter().filter_map(|endpoint| Some(endpoint.unix?.to_string())).collect();
+    let named = paths.iter().position(|path| failure.message.contains(path)).unwrap_or(0);
+    (named < paths.len()).then(|| paths.swap_remove(named))
+}
+
+/// Whether the message is about an address that is reached from the host's network.
+fn is_on_the_network(backend: &Backend, failure: &Condition) -> bool {
+    backend.endpoints().into_iter().filter_map(|endpoint| endpoint.tcp).any(|tcp| failure.message.contains(&tcp))
 }
 
 /// The document root that a message is about.

@@ -8,8 +8,8 @@ use super::super::table::{Cell, since};
 use super::sheet::Sheet;
 use super::{begin, conditions, errors, origin, problem};
 use crate::api::v1::{
-    AppResource, AppSpec, Backend, BackendResource, ContainerRef, Endpoint, Files, HttpProtocol, MatchType, PathMatchType, RouteMatch,
-    Rule, ValueMatch,
+    AppResource, AppSpec, Backend, BackendResource, ContainerRef, Endpoint, Files, FilterType, HttpProtocol, MatchType, PathMatchType,
+    RouteMatch, Rule, ValueMatch,
 };
 
 /// All that is known of an App but its events.
@@ -112,13 +112,18 @@ fn address(endpoint: &Endpoint) -> Option<String> {
 fn rule(number: usize, rule: &Rule) -> Vec<Cell> {
     let name = rule.name.as_ref().map_or_else(|| number.to_string(), |name| format!("{number} {name}"));
     let matches = rule.matches.iter().map(matched).collect::<Vec<_>>().join(" or ");
-    let filters = rule.filters.iter().map(|filter| format!("{:?}", filter.type_)).collect::<Vec<_>>().join(", ");
+    let filters = rule.filters.iter().map(|filter| word(filter.type_)).collect::<Vec<_>>().join(", ");
     let backends = rule.backend_refs.iter().map(|to| match to.weight {
         1 => to.name.to_string(),
         weight => format!("{} (weight {weight})", to.name),
     });
     let answered = rule.files.iter().map(files).chain(backends).collect::<Vec<_>>().join(", ");
     vec![name.into(), matches.into(), filters.into(), answered.into()]
+}
+
+/// As manifests write it.
+fn word(type_: FilterType) -> String {
+    serde_json::to_value(type_).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 fn files(files: &Files) -> String {

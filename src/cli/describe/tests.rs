@@ -196,6 +196,32 @@ fn every_reason_of_an_app_comes_with_what_to_do() {
 }
 
 #[test]
+fn filters_are_named_as_manifests_write_them() {
+    let mut app = app(&failing("ResolvedRefs", "SocketNotFound", "backend `php`"));
+    app["spec"]["rules"][0]["filters"] = json!([
+        {"type": "IPAccess", "ipAccess": {"allow": ["192.0.2.0/24"]}},
+        {"type": "URLRewrite", "urlRewrite": {"hostname": "a.org"}},
+        {"type": "CORS", "cors": {"allowOrigins": ["*"]}}
+    ]);
+    assert!(text(Kind::App, &app, &[]).contains(" IPAccess, URLRewrite, CORS "));
+}
+
+#[test]
+fn advice_looks_where_the_endpoint_is_that_the_message_names() {
+    let endpoints = json!([{"unix": "/run/a/1.sock"}, {"unix": "/run/b/2.sock"}, {"tcp": "127.0.0.1:9091"}]);
+    for (reason, message, words) in [
+        ("SocketNotFound", "endpoint `/run/b/2.sock` of backend `api`: there is no socket at /run/b/2.sock", "ls -l /run/b"),
+        ("ConnectionRefused", "backend `api`: connection to 127.0.0.1:9091 refused", "the host itself connects to it"),
+        ("ConnectionRefused", "backend `api`: connection to /run/a/1.sock refused", "lxc-attach -n ttrss -- ss -lntxp"),
+    ] {
+        let mut app = app(&failing("ResolvedRefs", reason, message));
+        app["spec"]["backends"][1]["http"] = json!({"endpoints": endpoints});
+        let shown = text(Kind::App, &app, &[]);
+        assert!(problem(&shown).pop().unwrap().contains(words), "{shown}");
+    }
+}
+
+#[test]
 fn a_version_that_waits_says_which_one_is_served() {
     let mut app = app(&failing("ResolvedRefs", "RootNotFound", "root /var/www does not exist"));
     let shown = text(Kind::App, &app, &[]);

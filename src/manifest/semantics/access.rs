@@ -42,10 +42,22 @@ pub(super) fn check(filter: &Cursor<'_>, in_rule: bool, backends: &Backends<'_>,
             check_name(name, report);
         }
     }
-    if let Some(type_) = filter.get("type").filter(|type_| !in_rule && matches!(type_.text(), Some("BasicAuth" | "ForwardAuth"))) {
-        let message = format!("`{}` of a backend would leave the rule's files and scripts open", type_.text().unwrap_or_default());
-        report.value(&type_, message, Some("move it to the rule".to_owned()));
+    if let Some(type_) = filter.get("type").filter(|_| !in_rule) {
+        check_place(&type_, report);
     }
+}
+
+/// The own filters judge or change a request as a whole, before files and scripts are looked for; those of the Gateway API may stand in
+/// `backendRefs` as well.
+fn check_place(type_: &Cursor<'_>, report: &mut Report<'_>) {
+    let message = match type_.text() {
+        Some(name @ ("BasicAuth" | "ForwardAuth" | "IPAccess")) => {
+            format!("`{name}` of a backend would leave the rule's files and scripts open")
+        }
+        Some(name @ ("RateLimit" | "MaxConnections" | "Compression")) => format!("`{name}` is not a filter of a backend"),
+        _ => return,
+    };
+    report.value(type_, message, Some("move it to the rule".to_owned()));
 }
 
 fn speaks_http(filter: &Cursor<'_>, backends: &Backends<'_>, what: &str, report: &mut Report<'_>) {

@@ -110,6 +110,7 @@ pub(super) fn changes_something(at: &Cursor<'_>, fields: &[&str], message: &str,
     let is_empty = |field: &Cursor<'_>| field.node.to_value().as_array().is_some_and(Vec::is_empty);
     if at.is_map() && !fields.iter().filter_map(|field| at.get(field)).any(|field| !is_empty(&field)) {
         let list = fields.iter().map(|field| format!("`{field}`")).collect::<Vec<_>>().join(", ");
-        report.lacks(at, message, Some(format!("set one of {list}")));
+        let one_of = if fields.len() == 1 { "" } else { "one of " };
+        report.lacks(at, message, Some(format!("set {one_of}{list}")));
     }
 }
