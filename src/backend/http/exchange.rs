@@ -65,7 +65,9 @@ impl Pool {
         let asked =
             Asked { head: request.method() == Method::HEAD, switch: request.headers().contains_key(UPGRADE) && !has_body(&request) };
         if let Some(mut link) = self.take(fingerprint, call.address) {
-            let copy = if link.idle_since.elapsed() < RESTED { None } else { copy(&request) };
+            // RFC 9110 section 9.2.2: what may be sent twice.
+            let twice = request.method().is_idempotent() && link.idle_since.elapsed() >= RESTED;
+            let copy = if twice { copy(&request) } else { None };
             request = match link.exchange(request, call.timeouts.idle).await {
                 Ok(response) => return Ok(self.accept(response, link, asked)?),
                 Err(Failure::Unsent(request)) => *request,
@@ -150,14 +152,15 @@ pub(super) fn frame(request: &mut Request<RequestBody>) {
     }
 }
 
-/// A copy of a request that may be sent twice: without a body, and idempotent (RFC 9110 section 9.2.2).
-fn copy(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
-    if !request.method().is_idempotent() || has_body(request) {
+/// A copy of a request that has no body.
+pub(super) fn copy(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
+    if has_body(request) {
         return None;
     }
     let mut copy = Request::new(RequestBody::empty());
     copy.method_mut().clone_from(request.method());
     copy.uri_mut().clone_from(request.uri());
     copy.headers_mut().clone_from(request.headers());
+    *copy.version_mut() = request.version();
     Some(copy)
 }

@@ -35,19 +35,6 @@ pub(super) fn revert(mut request: Request<RequestBody>) -> Request<RequestBody> 
     request
 }
 
-/// A copy of a request that has no body: that may be sent again if the backend has not worked on it.
-pub(super) fn copy(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
-    if request.body().length() != Some(0) {
-        return None;
-    }
-    let mut copy = Request::new(RequestBody::empty());
-    copy.method_mut().clone_from(request.method());
-    copy.uri_mut().clone_from(request.uri());
-    copy.headers_mut().clone_from(request.headers());
-    *copy.version_mut() = request.version();
-    Some(copy)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

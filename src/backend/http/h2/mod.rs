@@ -13,7 +13,7 @@ mod tests;
 use http::{Method, Request, Response, StatusCode};
 
 use super::body::UpstreamBody;
-use super::exchange::{Call, Unsent, one_length};
+use super::exchange::{Call, Unsent, copy, one_length};
 use super::pool::Pool;
 use crate::backend::{Error, Failed, RequestBody, ResponseBody};
 pub(super) use connections::Connections;
@@ -29,22 +29,14 @@ impl Pool {
     /// [`Pool::send`] for a backend that speaks HTTP/2.
     pub(super) async fn send_h2(&self, call: Call<'_>, request: Request<RequestBody>) -> Result<Response<ResponseBody>, Unsent> {
         let asks_head = request.method() == Method::HEAD;
-        // Before it is converted: without a connection the caller has it back as it was.
-        let mut first = match self.stream(call, false).await {
-            Ok(stream) => Some(stream),
-            Err(error) => return Err(Failed::unsent(error, Box::new(request))),
-        };
         let mut request = head::convert(request)?;
         let mut cause = Error::Closed(None);
         for attempt in 1..=ATTEMPTS {
-            let mut stream = match first.take() {
-                Some(stream) => stream,
-                None => match self.stream(call, attempt == ATTEMPTS).await {
-                    Ok(stream) => stream,
-                    Err(error) => return Err(Failed::unsent(error, Box::new(head::revert(request)))),
-                },
+            let mut stream = match self.stream(call, attempt == ATTEMPTS).await {
+                Ok(stream) => stream,
+                Err(error) => return Err(Failed::unsent(error, Box::new(head::revert(request)))),
             };
-            let copy = head::copy(&request);
+            let copy = copy(&request);
             request = match stream.exchange(request, call.timeouts.idle).await {
                 Ok(response) => return Ok(accept(response, stream, asks_head)?),
                 Err(Failure::Unsent(request)) => *request,
