@@ -2,6 +2,17 @@
 //!
 //! In: a [`Call`]. Out: a response, as soon as its head is there. Never: a second try of a request that the application may have seen,
 //! but for a kept connection that was dead.
+//!
+//! `upload` sends the parameters and the `content`, which `spool` measures if nobody else did; `head` reads the answer's first lines,
+//! `stderr` takes the complaints; `transfer` does both at once, up to the answer's head here, and in `body` from there on.
+
+mod body;
+mod content;
+pub mod head;
+mod spool;
+mod stderr;
+mod transfer;
+mod upload;
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -10,17 +21,19 @@ use bytes::{Bytes, BytesMut};
 use http::{Method, Response, StatusCode, header};
 use tokio::time::Instant;
 
-use super::super::{Error, Failed, Phase, ResponseBody};
-use super::body::StdoutBody;
-use super::content::Content;
-use super::environment::{self, Request};
-use super::head::{self, Head, HeadError, MAX_HEAD};
+use self::head::{Head, HeadError, MAX_HEAD};
+use self::stderr::StderrLog;
+use self::transfer::Output;
+use self::upload::Upload;
+use super::params::environment::{self, Request};
 use super::pool::{Home, Pool};
-use super::stderr::StderrLog;
-use super::transfer::{Output, Transfer};
-use super::upload::Upload;
+use crate::backend::{Error, Failed, Phase, ResponseBody};
 use crate::dial::{self, Address, Stream};
 use crate::route::{CompiledApp, FastcgiSettings, Timeouts};
+
+pub use self::body::StdoutBody;
+pub use self::content::Content;
+pub(super) use self::transfer::Transfer;
 
 /// A request for a FastCGI backend.
 #[derive(Debug)]

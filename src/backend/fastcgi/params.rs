@@ -2,6 +2,8 @@
 //!
 //! In: pairs, in order. Out: one run of bytes, for one write. Never: a record above 65,535 bytes, a length that is cut.
 
+pub mod environment;
+
 use super::record::{self, HEADER, MAX_CONTENT, Outgoing};
 
 /// A length in four bytes has its highest bit set, so 31 bits are left.

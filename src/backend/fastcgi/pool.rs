@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::transfer::Transfer;
+use super::exchange::Transfer;
 use crate::dial::Stream;
 use crate::metrics::Gauge;
 use crate::route::CompiledApp;

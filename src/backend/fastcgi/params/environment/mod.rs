@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 
 use http::{HeaderMap, HeaderName, Method, Version, header};
 
-use super::params::Params;
+use super::Params;
 use crate::route::path::decode_for_lookup;
 use crate::route::{FastcgiSettings, Placeholder, Template};
 
@@ -61,7 +61,12 @@ const SOFTWARE: &str = concat!("lxcproxy/", env!("CARGO_PKG_VERSION"));
 /// Writes the head of a request. `content_length`: the bytes that follow; `None` if the client announced no body, which gives an empty
 /// `CONTENT_LENGTH`, as nginx does. `keep`: the backend shall leave the connection open.
 #[must_use]
-pub(super) fn encode(settings: &FastcgiSettings, request: &Request<'_>, content_length: Option<u64>, keep: bool) -> Vec<u8> {
+pub(in crate::backend::fastcgi) fn encode(
+    settings: &FastcgiSettings,
+    request: &Request<'_>,
+    content_length: Option<u64>,
+    keep: bool,
+) -> Vec<u8> {
     let mut variables = Variables { params: Params::begin(keep), settings, scratch: String::new() };
     variables.request(request);
     variables.content(request.headers, content_length);

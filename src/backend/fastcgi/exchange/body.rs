@@ -9,9 +9,9 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use super::super::Error;
-use super::pool::Home;
+use super::super::pool::Home;
 use super::transfer::{Output, Transfer};
+use crate::backend::Error;
 
 /// The body of a FastCGI answer. It reads from the backend only when it is polled; dropped early, it closes the connection.
 #[derive(Debug)]

@@ -9,9 +9,9 @@ use std::task::{Context, Poll};
 use bytes::{Buf, Bytes};
 use tokio::io::AsyncWrite;
 
-use super::super::Error;
+use super::super::record::{self, MAX_CONTENT, Outgoing};
 use super::content::Content;
-use super::record::{self, MAX_CONTENT, Outgoing};
+use crate::backend::Error;
 use crate::dial::Stream;
 
 /// Ends the `STDIN` stream.

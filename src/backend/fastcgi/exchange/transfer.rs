@@ -11,10 +11,10 @@ use bytes::Bytes;
 use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, Sleep};
 
-use super::super::{Error, Phase};
-use super::record::{Decoder, Event, RecordError};
+use super::super::record::{Decoder, Event, RecordError};
 use super::stderr::StderrLog;
 use super::upload::{Upload, Waiting};
+use crate::backend::{Error, Phase};
 use crate::dial::Stream;
 
 /// Room for a read, at first: most answers fit.
@@ -33,7 +33,7 @@ pub(super) enum Output {
 
 /// A request on a connection. Dropped before its end, it closes the connection, and the backend knows that nobody waits.
 #[derive(Debug)]
-pub(super) struct Transfer {
+pub(in crate::backend::fastcgi) struct Transfer {
     stream: Stream,
     decoder: Decoder,
     upload: Upload,
@@ -98,7 +98,7 @@ impl Transfer {
     }
 
     /// The connection, if request and answer are whole and nothing is left over.
-    pub(super) fn into_reusable(self) -> Option<Stream> {
+    pub(in crate::backend::fastcgi) fn into_reusable(self) -> Option<Stream> {
         (self.upload.is_complete() && self.decoder.is_spent()).then_some(self.stream)
     }
 

@@ -17,7 +17,7 @@ use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::super::{Error, RequestBody};
+use crate::backend::{Error, RequestBody};
 
 /// Bytes of one body that stay in memory.
 const MEMORY: usize = 1024 * 1024;

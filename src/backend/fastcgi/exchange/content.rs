@@ -9,9 +9,9 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::Body;
 
-use super::super::{Error, RequestBody};
-use super::exchange::connect;
+use super::connect;
 use super::spool::{SpoolFile, Spooled, spool};
+use crate::backend::{Error, RequestBody};
 use crate::dial::Address;
 use crate::route::Timeouts;
 

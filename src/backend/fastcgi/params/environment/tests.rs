@@ -1,6 +1,6 @@
 //! What an application is told, read back from the bytes that are sent.
 
-use super::super::params::read_back;
+use super::super::read_back;
 use super::*;
 
 fn settings(root: Option<&str>, params: &[(&str, &str)]) -> FastcgiSettings {
