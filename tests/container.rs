@@ -23,7 +23,7 @@ const HTTPD: &str = "echo inside > /var/www/index.html; busybox httpd -p 127.0.0
 
 fn reference(container: &Container) -> ContainerRef {
     let path = Some(container.lxcpath().to_str().unwrap().to_owned());
-    ContainerRef { name: container.name().parse().ok(), runtime: Runtime::Auto, path, rootfs: None }
+    ContainerRef { name: container.name().parse().ok(), runtime: Runtime::Auto, path, rootfs: None, pid_file: None }
 }
 
 async fn enter(runtimes: &Runtimes, container: &Container, before: Option<&container::Container>) -> container::Container {

@@ -27,6 +27,8 @@ pub(super) fn internal_files(written: &v1::InternalFiles, field: &str) -> Result
             hidden: Hidden::Allow,
             symlinks: Symlinks::Follow,
             cache_control: None,
+            listing: false,
+            precompressed: Vec::new(),
         },
     })
 }

@@ -140,6 +140,8 @@ fn compile_files(files: &v1::Files, names: &HashMap<&SectionName, usize>, field:
         hidden: files.hidden,
         symlinks: files.symlinks,
         cache_control: files.cache_control.as_deref().map(|value| header_value(value, field)).transpose()?,
+        listing: files.listing,
+        precompressed: files.precompressed.clone(),
     })
 }
 

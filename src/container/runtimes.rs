@@ -206,7 +206,7 @@ mod tests {
     use super::*;
 
     fn reference(runtime: Kind, rootfs: Option<&str>) -> ContainerRef {
-        ContainerRef { name: "web".parse().ok(), runtime, path: None, rootfs: rootfs.map(str::to_owned) }
+        ContainerRef { name: "web".parse().ok(), runtime, path: None, rootfs: rootfs.map(str::to_owned), pid_file: None }
     }
 
     fn root(container: &Container) -> &Arc<Rootfs> {

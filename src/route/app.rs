@@ -178,6 +178,10 @@ pub struct Files {
     pub symlinks: crate::api::v1::Symlinks,
     /// `Cache-Control` of files.
     pub cache_control: Option<HeaderValue>,
+    /// Whether a directory without an index shows what is in it.
+    pub listing: bool,
+    /// Codings of siblings that are sent instead, the preferred first.
+    pub precompressed: Vec<crate::api::v1::Precompressed>,
 }
 
 /// An extension that is run.

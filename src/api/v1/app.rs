@@ -78,12 +78,15 @@ pub struct ContainerRef {
     pub name: Option<ContainerName>,
     /// What runs it.
     pub runtime: Runtime,
-    /// Where the runtime keeps its containers (`lxc.lxcpath`), if not the runtime's default.
+    /// Where the runtime keeps its containers (`lxc.lxcpath`; `INCUS_DIR`, `LXD_DIR`), if not the runtime's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// `Directory` only: the root, a host path; relative to the manifest's file if not absolute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rootfs: Option<String>,
+    /// A file of the host that holds the pid of the container's init, for a runtime that is not known here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid_file: Option<String>,
 }
 
 /// The two ways of writing a container.
@@ -107,7 +110,7 @@ struct ContainerObject {
     /// What runs it.
     #[serde(default)]
     runtime: Runtime,
-    /// Where the runtime keeps its containers (`lxc.lxcpath`), if not the runtime's default.
+    /// Where the runtime keeps its containers (`lxc.lxcpath`; `INCUS_DIR`, `LXD_DIR`), if not the runtime's default.
     #[serde(default)]
     #[schemars(extend("format" = "host-path"), skip_serializing_if = "Option::is_none")]
     path: Option<String>,
@@ -115,13 +118,19 @@ struct ContainerObject {
     #[serde(default)]
     #[schemars(extend("format" = "host-path"), skip_serializing_if = "Option::is_none")]
     rootfs: Option<String>,
+    /// A file of the host that holds the pid of the container's init, for a runtime that is not known here.
+    #[serde(default)]
+    #[schemars(extend("format" = "host-path"), skip_serializing_if = "Option::is_none")]
+    pid_file: Option<String>,
 }
 
 impl From<ContainerForm> for ContainerRef {
     fn from(form: ContainerForm) -> Self {
         match form {
-            ContainerForm::Name(name) => Self { name: Some(name), runtime: Runtime::Auto, path: None, rootfs: None },
-            ContainerForm::Object(ContainerObject { name, runtime, path, rootfs }) => Self { name, runtime, path, rootfs },
+            ContainerForm::Name(name) => Self { name: Some(name), runtime: Runtime::Auto, path: None, rootfs: None, pid_file: None },
+            ContainerForm::Object(ContainerObject { name, runtime, path, rootfs, pid_file }) => {
+                Self { name, runtime, path, rootfs, pid_file }
+            }
         }
     }
 }

@@ -32,6 +32,10 @@ pub struct Files {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "header-value"))]
     pub cache_control: Option<String>,
+    /// Whether a directory without an index shows what is in it, as HTML or, to clients that ask for it, JSON (nginx `autoindex`). Default
+    /// `false`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub listing: bool,
     /// Siblings that are sent instead, to clients that accept them (`style.css.br`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub precompressed: Vec<Precompressed>,

@@ -69,6 +69,8 @@ pub(super) fn rule(root: &str) -> Files {
         hidden: Hidden::Deny,
         symlinks: Symlinks::Follow,
         cache_control: None,
+        listing: false,
+        precompressed: Vec::new(),
     }
 }
 
