@@ -155,7 +155,9 @@ fn a_client_that_has_a_part_gets_the_rest_of_the_same_file_or_all_of_another() {
 fn an_error_is_told_as_a_whole_and_is_not_a_file_that_anybody_has() {
     needs!(curl);
     let shop = shop();
-    for (name, value) in [("Range", "bytes=1-2"), ("Range", "bytes=1-2,4-5"), ("Range", "bytes=99-"), ("If-None-Match", "*"), ("If-Match", "\"x\"")] {
+    for (name, value) in
+        [("Range", "bytes=1-2"), ("Range", "bytes=1-2,4-5"), ("Range", "bytes=99-"), ("If-None-Match", "*"), ("If-Match", "\"x\"")]
+    {
         let answer = with(shop.daemon.request("/files/none"), &[(name, value)]);
         assert_eq!((answer.status, answer.text().as_str()), (404, "0123456789"), "{name}: {value}");
         assert!(!answer.has("content-range") && !answer.has("etag"), "{name}: {value}");

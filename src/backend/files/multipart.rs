@@ -139,11 +139,11 @@ mod tests {
     #[test]
     fn a_file_that_shrinks_breaks_off_and_one_that_grows_sends_what_was_announced() {
         let tree = Tree::new(&[]);
-        tree.write("a", &[b'x'; 300_000]);
+        tree.write("a", "x".repeat(300_000).as_bytes());
         run(async {
             let made = || MultipartBody::new(tree.open("a"), 300_000, &parts(&[(0, 9), (100_000, 299_999)]), &TYPE).0;
             let grown = made();
-            tree.write("a", &[b'x'; 400_000]);
+            tree.write("a", "x".repeat(400_000).as_bytes());
             let announced = grown.size_hint().exact().unwrap();
             assert_eq!(grown.collect().await.unwrap().to_bytes().len() as u64, announced);
             let mut shrunk = made();
