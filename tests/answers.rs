@@ -5,6 +5,7 @@ mod conditions;
 mod offload;
 mod pages;
 mod php;
+mod redirects;
 mod stream;
 
 use std::fs;

@@ -2,7 +2,12 @@
 //!
 //! In: a head that was matched, the request. Out: a request for a backend. Never: a field of the client that only we may set.
 
-use http::header::{EXPECT, HOST, LOCATION, UPGRADE};
+use std::rc::Rc;
+
+use http::header::{
+    CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, CONTENT_TYPE, EXPECT, HOST, IF_MATCH,
+    IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, LOCATION, RANGE, UPGRADE,
+};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
@@ -13,12 +18,20 @@ use super::hop::{self, Tunnel};
 use super::id::RequestId;
 use super::peer::Peer;
 use super::record::Record;
+use super::redirect::Detour;
 use super::rescue::Cause;
 use super::trust::{X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PORT, X_FORWARDED_PROTO};
 use super::values::Values;
 use crate::api::v1::HttpProtocol;
 use crate::backend::{RequestBody, ResponseBody, fastcgi, files};
-use crate::route::{Files, HttpSettings, PathEdit, Place, Rule};
+use crate::route::{self, Files, HttpSettings, PathEdit, Place, Rule};
+
+/// What a client asks of an answer that it reads.
+const CONDITIONS: [HeaderName; 6] = [IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE];
+
+/// What a client says of a request's body.
+const OF_A_BODY: [HeaderName; 7] =
+    [CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, CONTENT_TYPE, EXPECT];
 
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
@@ -26,8 +39,10 @@ const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 pub(super) struct Forward<'a> {
     values: Values<'a>,
     /// The path that was matched: the client's own space.
-    matched: Box<str>,
+    matched: Rc<str>,
     parts: http::request::Parts,
+    /// The fields as they came, if filters have changed some.
+    came: Option<Box<HeaderMap>>,
     body: Option<Incoming>,
     upgrade: Option<(HeaderValue, OnUpgrade)>,
     /// The `Host` that a filter has set.
@@ -41,6 +56,8 @@ pub(super) struct Forward<'a> {
     user: Option<Box<str>>,
     /// Backends that get a copy, by index.
     mirrors: Vec<usize>,
+    /// What led here from other rules of the App; none: the client itself asks for this.
+    detour: Option<Box<Detour>>,
     record: &'a Record,
 }
 
@@ -66,7 +83,7 @@ impl<'a> Forward<'a> {
         let protocol = parts.headers.get(UPGRADE).cloned();
         hop::clean(&mut parts.headers);
         forget_claims(&mut parts.headers);
-        let values = Values { host: head.host().into(), path: head.path().into(), query: parts.uri.query().map(Into::into), peer, id };
+        let values = Values { host: head.host().clone(), path: head.path().clone(), query: parts.uri.query().map(Into::into), peer, id };
         let upgrade = protocol.zip(client);
         let target = parts.uri.clone();
         if let Some(authority) = target.authority() {
@@ -75,8 +92,9 @@ impl<'a> Forward<'a> {
         }
         Self {
             values,
-            matched: head.path().into(),
+            matched: head.path().clone(),
             parts,
+            came: None,
             body: Some(body),
             upgrade,
             host: None,
@@ -85,6 +103,7 @@ impl<'a> Forward<'a> {
             stay: None,
             user: None,
             mirrors: Vec::new(),
+            detour: None,
             record,
         }
     }
@@ -126,6 +145,7 @@ impl<'a> Forward<'a> {
 
     /// The fields of the head, for filters.
     pub(super) fn headers_mut(&mut self) -> &mut HeaderMap {
+        self.came.get_or_insert_with(|| Box::new(self.parts.headers.clone()));
         &mut self.parts.headers
     }
 
@@ -176,6 +196,38 @@ impl<'a> Forward<'a> {
         with_query(path.unwrap_or(&self.matched), self.values.query.as_deref())
     }
 
+    /// What led here from other rules of the App; none: the client itself asks for this.
+    pub(super) fn detour(&self) -> Option<&Detour> {
+        self.detour.as_deref()
+    }
+
+    /// Asks for this in place of what the client asked for: as a new request, without a body, without what filters have made of the old
+    /// one.
+    pub(super) fn reroute(&mut self, path: &str, query: Option<&str>, detour: Box<Detour>) {
+        if let Some(came) = self.came.take() {
+            self.parts.headers = *came;
+        }
+        let conditions = if self.is_read() { &[][..] } else { &CONDITIONS };
+        for name in OF_A_BODY.iter().chain(conditions) {
+            self.parts.headers.remove(name);
+        }
+        if self.parts.method != Method::HEAD {
+            self.parts.method = Method::GET;
+        }
+        self.values.path = path.into();
+        self.values.query = query.map(Into::into);
+        self.matched = self.values.path.clone();
+        self.detour = Some(detour);
+        (self.body, self.host, self.script, self.stay, self.user) = (None, None, None, None, None);
+        self.mirrors.clear();
+    }
+
+    /// The request as matchers see it.
+    pub(super) fn as_matched(&self) -> route::Request<'_> {
+        let (method, headers) = (&self.parts.method, &self.parts.headers);
+        route::Request { host: &self.values.host, path: &self.matched, query: self.values.query.as_deref(), method, headers }
+    }
+
     /// Replaces the path in hand.
     pub(super) fn set_path(&mut self, path: &str) {
         self.values.path = path.into();
@@ -191,28 +243,23 @@ impl<'a> Forward<'a> {
         self.script = Some(Script { name, path_info, root: files.root.clone() });
     }
 
-    /// The request for an HTTP backend, and the client's side of a tunnel if it asked for one.
-    pub(super) fn into_http(
-        self: Box<Self>,
-        settings: &HttpSettings,
-        body: RequestBody,
-    ) -> Result<(Request<RequestBody>, Option<Tunnel>), Cause> {
-        let target = self.target()?;
-        let mut this = *self;
-        let (headers, peer) = (&mut this.parts.headers, this.values.peer);
-        address(headers, peer, this.host.or_else(|| settings.host.clone()));
-        let in_flight = peer.in_flight.clone();
+    /// The request for an HTTP backend.
+    pub(super) fn http(&self, settings: &HttpSettings, body: RequestBody) -> Result<Request<RequestBody>, Cause> {
+        let mut request = self.copy(settings)?.map(|()| body);
         // HTTP/2 has no upgrades: the backend gets the request as it is without.
-        let tunnel = this.upgrade.filter(|_| settings.protocol == HttpProtocol::Http1).map(|(protocol, client)| {
-            hop::ask_upgrade(headers, protocol);
-            Tunnel { client, in_flight }
-        });
-        this.parts.uri = target;
-        this.parts.extensions.clear();
-        Ok((Request::from_parts(this.parts, body), tunnel))
+        if let (Some((protocol, _)), HttpProtocol::Http1) = (&self.upgrade, settings.protocol) {
+            hop::ask_upgrade(request.headers_mut(), protocol.clone());
+        }
+        Ok(request)
     }
 
-    /// The head of the same request once more, for another HTTP backend.
+    /// The client's side of a tunnel, if it has asked for one.
+    pub(super) fn take_tunnel(&mut self) -> Option<Tunnel> {
+        let in_flight = self.values.peer.in_flight.clone();
+        self.upgrade.take().map(|(_, client)| Tunnel { client, in_flight })
+    }
+
+    /// The head of the request for an HTTP backend, without any upgrade.
     pub(super) fn copy(&self, settings: &HttpSettings) -> Result<Request<()>, Cause> {
         let mut copy = Request::new(());
         *copy.method_mut() = self.parts.method.clone();

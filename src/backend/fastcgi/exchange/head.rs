@@ -17,7 +17,13 @@ pub struct Head {
     pub headers: HeaderMap,
     /// `Content-Length`.
     pub length: Option<u64>,
+    /// All that it says is a `Location` on this server, without a status: that is to be answered in its stead (RFC 3875 section 6.2.2).
+    pub is_local: bool,
 }
+
+/// Marks an answer that is a local redirect: its `Location` is a path, and there is nothing else in it.
+#[derive(Debug, Clone, Copy)]
+pub struct LocalRedirect;
 
 /// What is wrong with a head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -81,7 +87,14 @@ pub fn parse(head: &Bytes) -> Result<Head, HeadError> {
         headers.try_append(name, value).map_err(|_| HeadError("the answer has too many fields"))?;
     }
     let implied = if headers.contains_key(header::LOCATION) { StatusCode::FOUND } else { StatusCode::OK };
-    Ok(Head { status: status.unwrap_or(implied), headers, length })
+    let is_local = status.is_none() && headers.len() == 1 && headers.get(header::LOCATION).is_some_and(is_here);
+    Ok(Head { status: status.unwrap_or(implied), headers, length, is_local })
+}
+
+/// A path of this server; `//` would begin the name of another one, and a fragment is the client's business.
+fn is_here(location: &HeaderValue) -> bool {
+    let bytes = location.as_bytes();
+    bytes.starts_with(b"/") && !bytes.starts_with(b"//") && !bytes.contains(&b'#')
 }
 
 /// Repeated with the same value, a field says nothing new; with another one, it can't be trusted at all.
@@ -158,6 +171,25 @@ mod tests {
         assert_eq!(head("Location: /x\n\n").unwrap().status, StatusCode::FOUND);
         assert_eq!(head("Status: 201\nLocation: /x\n\n").unwrap().status, StatusCode::CREATED);
         assert_eq!(head("X: y\n\n").unwrap().status, StatusCode::OK);
+    }
+
+    #[test]
+    fn a_path_alone_is_a_local_redirect_and_anything_beside_it_makes_it_the_clients() {
+        for (text, is_local) in [
+            ("Location: /x?y=1\n\n", true),
+            ("location:/x\nConnection: close\n\n", true),
+            ("Status: 302 Found\nLocation: /x\n\n", false),
+            ("Location: /x\nSet-Cookie: a=1\n\n", false),
+            ("Location: /x\nLocation: /y\n\n", false),
+            ("Location: http://other.example/x\n\n", false),
+            ("Location: //other.example/x\n\n", false),
+            ("Location: x\n\n", false),
+            ("Location: /x#y\n\n", false),
+            ("Location:\n\n", false),
+            ("X: /x\n\n", false),
+        ] {
+            assert_eq!(head(text).unwrap().is_local, is_local, "{text:?}");
+        }
     }
 
     #[test]
