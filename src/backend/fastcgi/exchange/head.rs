@@ -51,7 +51,8 @@ pub fn find_end(bytes: &[u8], searched: usize) -> Option<usize> {
     None
 }
 
-/// Reads a head, its blank line included. Values share its memory.
+/// Reads a head, its blank line included. Values share its memory. A first line as HTTP has it (`HTTP/1.1 404 Not Found`) tells the status:
+/// some applications can't do without, and nginx lets it pass.
 ///
 /// # Errors
 /// A line without a name, a name or value that HTTP does not allow, a status that is none, two statuses or lengths.
@@ -59,9 +60,13 @@ pub fn parse(head: &Bytes) -> Result<Head, HeadError> {
     let mut headers = HeaderMap::with_capacity(16);
     let mut status = None;
     let mut length = None;
-    for line in head.split(|byte| *byte == b'\n') {
+    for (number, line) in head.split(|byte| *byte == b'\n').enumerate() {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.is_empty() {
+            continue;
+        }
+        if number == 0 && line.starts_with(b"HTTP/") {
+            status = Some(parse_status(behind_version(line))?);
             continue;
         }
         let colon = line.iter().position(|byte| *byte == b':').ok_or(HeadError("a line of the answer's head has no colon"))?;
@@ -106,6 +111,12 @@ fn unique<T: PartialEq>(known: &mut Option<T>, new: T, error: &'static str) -> R
             Ok(())
         }
     }
+}
+
+/// What follows the first space; nothing if there is none.
+fn behind_version(line: &[u8]) -> &[u8] {
+    let space = line.iter().position(|byte| *byte == b' ').unwrap_or(line.len());
+    line[space..].trim_ascii()
 }
 
 /// `404 Not Found`: three digits, then nothing or a space. An interim status has no place here.
@@ -171,6 +182,8 @@ mod tests {
         assert_eq!(head("Location: /x\n\n").unwrap().status, StatusCode::FOUND);
         assert_eq!(head("Status: 201\nLocation: /x\n\n").unwrap().status, StatusCode::CREATED);
         assert_eq!(head("X: y\n\n").unwrap().status, StatusCode::OK);
+        assert_eq!(head("HTTP/1.1 404 Not Found\r\nX: y\r\n\r\n").unwrap().status, StatusCode::NOT_FOUND);
+        assert_eq!(head("HTTP/1.0 200\nStatus: 200 OK\n\n").unwrap().status, StatusCode::OK);
     }
 
     #[test]
@@ -202,7 +215,11 @@ mod tests {
     fn what_could_split_or_forge_an_answer_is_an_error() {
         for bad in [
             "no colon\n\n",
-            "HTTP/1.1 200 OK\n\n",
+            "HTTP/1.1\n\n",
+            "HTTP/1.1 OK\n\n",
+            "HTTP/1.1 101 Switching Protocols\n\n",
+            "HTTP/1.1 200 OK\nStatus: 404\n\n",
+            "A: x\nHTTP/1.1 200 OK\n\n",
             ": empty\n\n",
             "bad name: x\n\n",
             "A : x\n\n",
