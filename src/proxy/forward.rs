@@ -2,12 +2,11 @@
 //!
 //! In: a head that was matched, the request. Out: a request for a backend. Never: a field of the client that only we may set.
 
+mod reroute;
+
 use std::rc::Rc;
 
-use http::header::{
-    CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, CONTENT_TYPE, EXPECT, HOST, IF_MATCH,
-    IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, LOCATION, RANGE, UPGRADE,
-};
+use http::header::{EXPECT, HOST, LOCATION, UPGRADE};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
@@ -24,14 +23,7 @@ use super::trust::{X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PORT, X_FORWAR
 use super::values::Values;
 use crate::api::v1::HttpProtocol;
 use crate::backend::{RequestBody, ResponseBody, fastcgi, files};
-use crate::route::{self, Files, HttpSettings, PathEdit, Place, Rule};
-
-/// What a client asks of an answer that it reads.
-const CONDITIONS: [HeaderName; 6] = [IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE];
-
-/// What a client says of a request's body.
-const OF_A_BODY: [HeaderName; 7] =
-    [CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, CONTENT_TYPE, EXPECT];
+use crate::route::{Files, HttpSettings, PathEdit, Place, Rule};
 
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
@@ -194,38 +186,6 @@ impl<'a> Forward<'a> {
     /// The client's own URL, from the path on: as it was matched, or with another path.
     pub(super) fn redirected(&self, path: Option<&str>) -> String {
         with_query(path.unwrap_or(&self.matched), self.values.query.as_deref())
-    }
-
-    /// What led here from other rules of the App; none: the client itself asks for this.
-    pub(super) fn detour(&self) -> Option<&Detour> {
-        self.detour.as_deref()
-    }
-
-    /// Asks for this in place of what the client asked for: as a new request, without a body, without what filters have made of the old
-    /// one.
-    pub(super) fn reroute(&mut self, path: &str, query: Option<&str>, detour: Box<Detour>) {
-        if let Some(came) = self.came.take() {
-            self.parts.headers = *came;
-        }
-        let conditions = if self.is_read() { &[][..] } else { &CONDITIONS };
-        for name in OF_A_BODY.iter().chain(conditions) {
-            self.parts.headers.remove(name);
-        }
-        if self.parts.method != Method::HEAD {
-            self.parts.method = Method::GET;
-        }
-        self.values.path = path.into();
-        self.values.query = query.map(Into::into);
-        self.matched = self.values.path.clone();
-        self.detour = Some(detour);
-        (self.body, self.host, self.script, self.stay, self.user) = (None, None, None, None, None);
-        self.mirrors.clear();
-    }
-
-    /// The request as matchers see it.
-    pub(super) fn as_matched(&self) -> route::Request<'_> {
-        let (method, headers) = (&self.parts.method, &self.parts.headers);
-        route::Request { host: &self.values.host, path: &self.matched, query: self.values.query.as_deref(), method, headers }
     }
 
     /// Replaces the path in hand.

@@ -118,7 +118,9 @@ fn keep(said: &HeaderMap, answer: &mut Response<ResponseBody>) {
         return;
     }
     if OF_CACHES.iter().any(|name| said.contains_key(name)) {
-        OF_CACHES.iter().for_each(|name| replace(name, said, headers));
+        for name in &OF_CACHES {
+            replace(name, said, headers);
+        }
     }
     if said.contains_key(CONTENT_DISPOSITION) {
         replace(&CONTENT_DISPOSITION, said, headers);

@@ -79,7 +79,7 @@ fn flup_finds_its_path_and_its_answers_are_whole() {
     let flup = Flup::start();
     let daemon = flup.daemon();
     let told = daemon.get("/seafile/a%20b/%C3%BC?x=%20y");
-    assert_eq!((told.status, told.text().as_str()), (200, "|/seafile/a b/\u{fc}|x=%20y".replace('\u{fc}', "ü").as_str()));
+    assert_eq!((told.status, told.text().as_str()), (200, "|/seafile/a b/ü|x=%20y"));
     assert_eq!(told.headers.iter().filter(|(name, _)| name == "set-cookie").count(), 2);
     let moved = daemon.get("/seafile?location=/seafile/there");
     assert_eq!((moved.status, moved.header("location")), (302, "/seafile/there"), "flup says its status");

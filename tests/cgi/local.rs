@@ -4,7 +4,7 @@ use crate::support::daemon::{Daemon, PATIENCE};
 use crate::support::needs;
 use crate::support::responder::Responder;
 
-/// A script at `/cgi` that answers with its query, percent-decoded by the proxy's path; one at `/there` that tells what it was asked.
+/// A script at `/cgi` that answers with the field `A-Output`; one at `/there` that tells what it was asked.
 fn house() -> (Daemon, Responder, Responder) {
     let first = Responder::new(|asked| asked.param("HTTP_A_OUTPUT").replace("\\n", "\n").into_bytes());
     let second = Responder::new(|asked| {
