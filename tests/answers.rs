@@ -6,6 +6,7 @@ mod offload;
 mod pages;
 mod php;
 mod ranges;
+mod redirects;
 mod siblings;
 mod stream;
 

@@ -153,7 +153,7 @@ async fn the_time_of_the_last_reload_is_that_of_a_change_that_left_all_valid() {
 }
 
 /// What the admin socket says.
-fn scrape(daemon: &Daemon) -> Exposition {
+pub fn scrape(daemon: &Daemon) -> Exposition {
     let socket = daemon.admin();
     let ask = Curl::new("http://lxcproxy/metrics", None).arg("--unix-socket").arg(socket.to_str().unwrap());
     let answer = ask.header("Accept", "application/openmetrics-text; version=1.0.0").send();

@@ -1,5 +1,6 @@
 //! Every manifest in `manifests/` is served as it stands there.
 
+use crate::cgi;
 use crate::reference;
 use crate::support::daemon::{Daemon, PATIENCE};
 use crate::support::lxc::{Container, LxcPath, Spec};
@@ -9,7 +10,7 @@ const MINIMAL: (&str, &str) = ("minimal.yaml", include_str!("../manifests/minima
 
 #[test]
 fn every_sample_is_served_by_a_test() {
-    let mut served: Vec<&str> = reference::SAMPLES.iter().chain([&MINIMAL]).map(|(name, _)| *name).collect();
+    let mut served: Vec<&str> = reference::SAMPLES.iter().chain([&MINIMAL, &cgi::GIT]).map(|(name, _)| *name).collect();
     served.sort_unstable();
     let place = concat!(env!("CARGO_MANIFEST_DIR"), "/manifests");
     let mut there: Vec<String> = std::fs::read_dir(place).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();

@@ -21,15 +21,25 @@ use super::session::Visit;
 use crate::backend::{Error, ResponseBody};
 use crate::route::{Backend, CompiledApp, Place, Rule};
 
+/// The answer of a backend.
+pub(super) struct Answered<'f> {
+    /// As it is for the client.
+    pub(super) answer: Response<ResponseBody>,
+    /// The request that it answers; its body is gone.
+    pub(super) forward: Box<Forward<'f>>,
+    /// Where the answer came from, if the request was held.
+    pub(super) moved: Option<hold::Place>,
+}
+
 impl Proxy {
-    /// Sends the request to a backend of the App, by its index. With the answer: where that came from, if the request was held.
-    pub(super) async fn exchange(
+    /// Sends the request to a backend of the App, by its index.
+    pub(super) async fn exchange<'f>(
         &self,
         app: &Arc<CompiledApp>,
         rule: &Rule,
         index: usize,
-        mut forward: Box<Forward<'_>>,
-    ) -> Result<(Response<ResponseBody>, Option<hold::Place>), Cause> {
+        mut forward: Box<Forward<'f>>,
+    ) -> Result<Answered<'f>, Cause> {
         let (backend, record) = (&app.backends[index], forward.record());
         record.asks(app, index);
         let (visit, wish) = (Visit::of(&forward), Client::of(&forward).wish(backend));
@@ -62,12 +72,12 @@ impl Proxy {
                 (_, outcome) => {
                     let answer = outcome.map_err(Cause::Backend)?;
                     record.heard();
-                    let mut answer = errand.finish(answer, app, rule, record)?;
+                    let (mut answer, forward) = errand.finish(answer, app, rule, record)?;
                     if moved.is_none() {
                         // Indexes of another generation mean nothing to the rule's cookie.
                         visit.remember(rule, Place { backend: index, endpoint }, &mut answer);
                     }
-                    return Ok((answer, moved));
+                    return Ok(Answered { answer, forward, moved });
                 }
             }
         }
@@ -102,11 +112,11 @@ fn next(
     (app, backend): (&CompiledApp, &Backend),
 ) -> Next {
     match outcome {
-        Ok(answer) => attempts.answered(answer.status(), endpoint, backend, || errand.rewind()),
+        Ok(answer) => attempts.answered(answer.status(), endpoint, backend, || errand.rewind(backend)),
         Err(error) => {
             let left = match errand.is_unsent() {
                 true => Left::Unsent,
-                false if errand.rewind() => Left::Kept,
+                false if errand.rewind(backend) => Left::Kept,
                 false => Left::Nothing,
             };
             attempts.failed(error, left, endpoint, backend, || app.init.as_ref().is_some_and(|init| init.is_ending()))

@@ -8,7 +8,7 @@ use http::{Request, Response};
 
 use super::Proxy;
 use super::forward::Forward;
-use super::hop::{self, Tunnel};
+use super::hop;
 use super::record::Record;
 use super::rescue::Cause;
 use crate::backend::{Error, Replay, RequestBody, ResponseBody, fastcgi, http as http_backend};
@@ -16,16 +16,17 @@ use crate::route::{Backend, CompiledApp, Protocol, Rule};
 
 /// A request for a backend.
 pub(super) struct Errand<'f> {
-    form: Form<'f>,
+    forward: Box<Forward<'f>>,
+    form: Form,
     /// What it takes to send its body again; `None`: it is sent once.
     replay: Option<Replay>,
 }
 
-/// As the backend's protocol wants it. `next` is there as long as nothing of it was sent.
+/// What is sent, as the backend's protocol wants it; `None` once some of it was sent.
 #[expect(clippy::large_enum_variant, reason = "there is one for each request, on its own stack: a box would be an allocation")]
-enum Form<'f> {
-    Http { next: Option<Request<RequestBody>>, head: Option<Box<Request<()>>>, tunnel: Option<Tunnel> },
-    Fastcgi { next: Option<fastcgi::Content>, forward: Box<Forward<'f>> },
+enum Form {
+    Http(Option<Request<RequestBody>>),
+    Fastcgi(Option<fastcgi::Content>),
 }
 
 impl<'f> Errand<'f> {
@@ -34,49 +35,50 @@ impl<'f> Errand<'f> {
     pub(super) fn new(forward: Box<Forward<'f>>, body: RequestBody, backend: &Backend, repeats: bool) -> Result<Self, Cause> {
         let repeats = repeats && forward.method().is_idempotent();
         let (body, replay) = if repeats { Replay::of(body) } else { (body, None) };
-        let form = match &backend.protocol {
-            Protocol::Http(settings) => {
-                let (request, tunnel) = forward.into_http(settings, body)?;
-                Form::Http { head: replay.is_some().then(|| Box::new(head_of(&request))), next: Some(request), tunnel }
-            }
-            Protocol::Fastcgi(_) => Form::Fastcgi { next: Some(body.into()), forward },
-        };
-        Ok(Self { form, replay })
+        let form = Form::of(&forward, body, backend)?;
+        Ok(Self { forward, form, replay })
     }
 
     /// Nothing of it was sent.
     pub(super) fn is_unsent(&self) -> bool {
         match &self.form {
-            Form::Http { next, .. } => next.is_some(),
-            Form::Fastcgi { next, .. } => next.is_some(),
+            Form::Http(next) => next.is_some(),
+            Form::Fastcgi(next) => next.is_some(),
         }
     }
 
-    /// Whether it can be sent once more; it is ready for that then.
-    pub(super) fn rewind(&mut self) -> bool {
+    /// Whether it can be sent once more, to this backend; it is ready for that then.
+    pub(super) fn rewind(&mut self, backend: &Backend) -> bool {
         if self.is_unsent() {
             return true;
         }
         let Some(body) = self.replay.as_ref().and_then(Replay::again) else { return false };
-        match &mut self.form {
-            Form::Http { next, head, .. } => *next = head.as_deref().map(|head| head.clone().map(|()| body)),
-            Form::Fastcgi { next, .. } => *next = Some(body.into()),
-        }
-        self.is_unsent()
+        let form = Form::of(&self.forward, body, backend);
+        form.map(|form| self.form = form).is_ok()
     }
 
-    /// The answer as the client gets it; with a 101 client and backend are joined.
+    /// The answer as the client gets it, and the request as it was; with a 101 client and backend are joined.
     pub(super) fn finish(
-        self,
+        mut self,
         answer: Response<ResponseBody>,
         app: &Arc<CompiledApp>,
         rule: &Rule,
         record: &Record,
-    ) -> Result<Response<ResponseBody>, Cause> {
-        match self.form {
-            Form::Http { tunnel, .. } => hop::upgraded(answer, tunnel, app, rule.timeouts.idle, record),
-            Form::Fastcgi { .. } => Ok(answer),
-        }
+    ) -> Result<(Response<ResponseBody>, Box<Forward<'f>>), Cause> {
+        let answer = match self.form {
+            Form::Http(_) => hop::upgraded(answer, || self.forward.take_tunnel(), app, rule.timeouts.idle, record)?,
+            Form::Fastcgi(_) => answer,
+        };
+        Ok((answer, self.forward))
+    }
+}
+
+impl Form {
+    fn of(forward: &Forward<'_>, body: RequestBody, backend: &Backend) -> Result<Self, Cause> {
+        Ok(match &backend.protocol {
+            Protocol::Http(settings) => Self::Http(Some(forward.http(settings, body)?)),
+            Protocol::Fastcgi(_) => Self::Fastcgi(Some(body.into())),
+        })
     }
 }
 
@@ -92,7 +94,7 @@ impl Proxy {
         let backend = &app.backends[index];
         let address = backend.endpoints[endpoint].address.as_ref().ok_or(Error::Unavailable)?;
         match (&mut errand.form, &backend.protocol) {
-            (Form::Http { next, .. }, Protocol::Http(settings)) => {
+            (Form::Http(next), Protocol::Http(settings)) => {
                 let request = next.take().ok_or(Error::Unavailable)?;
                 let call = http_backend::Call { address, timeouts: rule.timeouts, keep: backend.keep, protocol: settings.protocol };
                 self.http.send(call, request).await.map_err(|failed| {
@@ -100,8 +102,8 @@ impl Proxy {
                     failed.error
                 })
             }
-            (Form::Fastcgi { next, forward }, Protocol::Fastcgi(settings)) => {
-                let content = next.take().ok_or(Error::Unavailable)?;
+            (Form::Fastcgi(next), Protocol::Fastcgi(settings)) => {
+                let (content, forward) = (next.take().ok_or(Error::Unavailable)?, &errand.forward);
                 let id = forward.values().id.to_string();
                 let (request, timeouts, patient) = (forward.fastcgi(&id), rule.timeouts, backend.hold.is_some());
                 let call = fastcgi::Call { app, backend: index, endpoint, settings, request, content, patient, timeouts };
@@ -114,13 +116,4 @@ impl Proxy {
             _ => Err(Error::Unavailable),
         }
     }
-}
-
-/// A copy of a request without its body.
-fn head_of(request: &Request<RequestBody>) -> Request<()> {
-    let mut head = Request::new(());
-    head.method_mut().clone_from(request.method());
-    head.uri_mut().clone_from(request.uri());
-    head.headers_mut().clone_from(request.headers());
-    head
 }

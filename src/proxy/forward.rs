@@ -2,6 +2,10 @@
 //!
 //! In: a head that was matched, the request. Out: a request for a backend. Never: a field of the client that only we may set.
 
+mod reroute;
+
+use std::rc::Rc;
+
 use http::header::{EXPECT, HOST, LOCATION, UPGRADE};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
@@ -13,6 +17,7 @@ use super::hop::{self, Tunnel};
 use super::id::RequestId;
 use super::peer::Peer;
 use super::record::Record;
+use super::redirect::Detour;
 use super::rescue::Cause;
 use super::trust::{X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PORT, X_FORWARDED_PROTO};
 use super::values::Values;
@@ -26,8 +31,10 @@ const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 pub(super) struct Forward<'a> {
     values: Values<'a>,
     /// The path that was matched: the client's own space.
-    matched: Box<str>,
+    matched: Rc<str>,
     parts: http::request::Parts,
+    /// The fields as they came, if filters have changed some.
+    came: Option<Box<HeaderMap>>,
     body: Option<Incoming>,
     upgrade: Option<(HeaderValue, OnUpgrade)>,
     /// The `Host` that a filter has set.
@@ -41,6 +48,8 @@ pub(super) struct Forward<'a> {
     user: Option<Box<str>>,
     /// Backends that get a copy, by index.
     mirrors: Vec<usize>,
+    /// What led here from other rules of the App; none: the client itself asks for this.
+    detour: Option<Box<Detour>>,
     record: &'a Record,
 }
 
@@ -66,7 +75,7 @@ impl<'a> Forward<'a> {
         let protocol = parts.headers.get(UPGRADE).cloned();
         hop::clean(&mut parts.headers);
         forget_claims(&mut parts.headers);
-        let values = Values { host: head.host().into(), path: head.path().into(), query: parts.uri.query().map(Into::into), peer, id };
+        let values = Values { host: head.host().clone(), path: head.path().clone(), query: parts.uri.query().map(Into::into), peer, id };
         let upgrade = protocol.zip(client);
         let target = parts.uri.clone();
         if let Some(authority) = target.authority() {
@@ -75,8 +84,9 @@ impl<'a> Forward<'a> {
         }
         Self {
             values,
-            matched: head.path().into(),
+            matched: head.path().clone(),
             parts,
+            came: None,
             body: Some(body),
             upgrade,
             host: None,
@@ -85,6 +95,7 @@ impl<'a> Forward<'a> {
             stay: None,
             user: None,
             mirrors: Vec::new(),
+            detour: None,
             record,
         }
     }
@@ -126,6 +137,7 @@ impl<'a> Forward<'a> {
 
     /// The fields of the head, for filters.
     pub(super) fn headers_mut(&mut self) -> &mut HeaderMap {
+        self.came.get_or_insert_with(|| Box::new(self.parts.headers.clone()));
         &mut self.parts.headers
     }
 
@@ -191,28 +203,23 @@ impl<'a> Forward<'a> {
         self.script = Some(Script { name, path_info, root: files.root.clone() });
     }
 
-    /// The request for an HTTP backend, and the client's side of a tunnel if it asked for one.
-    pub(super) fn into_http(
-        self: Box<Self>,
-        settings: &HttpSettings,
-        body: RequestBody,
-    ) -> Result<(Request<RequestBody>, Option<Tunnel>), Cause> {
-        let target = self.target()?;
-        let mut this = *self;
-        let (headers, peer) = (&mut this.parts.headers, this.values.peer);
-        address(headers, peer, this.host.or_else(|| settings.host.clone()));
-        let in_flight = peer.in_flight.clone();
+    /// The request for an HTTP backend.
+    pub(super) fn http(&self, settings: &HttpSettings, body: RequestBody) -> Result<Request<RequestBody>, Cause> {
+        let mut request = self.copy(settings)?.map(|()| body);
         // HTTP/2 has no upgrades: the backend gets the request as it is without.
-        let tunnel = this.upgrade.filter(|_| settings.protocol == HttpProtocol::Http1).map(|(protocol, client)| {
-            hop::ask_upgrade(headers, protocol);
-            Tunnel { client, in_flight }
-        });
-        this.parts.uri = target;
-        this.parts.extensions.clear();
-        Ok((Request::from_parts(this.parts, body), tunnel))
+        if let (Some((protocol, _)), HttpProtocol::Http1) = (&self.upgrade, settings.protocol) {
+            hop::ask_upgrade(request.headers_mut(), protocol.clone());
+        }
+        Ok(request)
     }
 
-    /// The head of the same request once more, for another HTTP backend.
+    /// The client's side of a tunnel, if it has asked for one.
+    pub(super) fn take_tunnel(&mut self) -> Option<Tunnel> {
+        let in_flight = self.values.peer.in_flight.clone();
+        self.upgrade.take().map(|(_, client)| Tunnel { client, in_flight })
+    }
+
+    /// The head of the request for an HTTP backend, without any upgrade.
     pub(super) fn copy(&self, settings: &HttpSettings) -> Result<Request<()>, Cause> {
         let mut copy = Request::new(());
         *copy.method_mut() = self.parts.method.clone();

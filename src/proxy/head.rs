@@ -3,6 +3,8 @@
 //! In: a head that the server let through: `Host` is there once, valid, and agrees with the target; every byte has its place. Out: [`Head`],
 //! or why it is refused: what is left is what a path means. Never: a guess which of two hosts was meant.
 
+use std::rc::Rc;
+
 use http::Request;
 use http::header::HOST;
 
@@ -12,8 +14,8 @@ use crate::route::path;
 /// What a request is for.
 #[derive(Debug, Clone)]
 pub(super) struct Head {
-    host: Box<str>,
-    path: Box<str>,
+    host: Rc<str>,
+    path: Rc<str>,
 }
 
 impl Head {
@@ -25,12 +27,12 @@ impl Head {
     }
 
     /// The host: lower case, without port or trailing dot; empty if the request names none.
-    pub(super) fn host(&self) -> &str {
+    pub(super) fn host(&self) -> &Rc<str> {
         &self.host
     }
 
     /// The path, normalised.
-    pub(super) fn path(&self) -> &str {
+    pub(super) fn path(&self) -> &Rc<str> {
         &self.path
     }
 }
@@ -59,16 +61,16 @@ mod tests {
 
     #[test]
     fn the_host_is_lower_case_without_port_and_dot() {
-        assert_eq!(read("/", &["Home.Example.Org.:8080"]).unwrap().host(), "home.example.org");
-        assert_eq!(read("http://Home.example.org/x", &["home.example.org"]).unwrap().host(), "home.example.org");
-        assert_eq!(read("/", &["[::1]:80"]).unwrap().host(), "[::1]");
+        assert_eq!(read("/", &["Home.Example.Org.:8080"]).unwrap().host().as_ref(), "home.example.org");
+        assert_eq!(read("http://Home.example.org/x", &["home.example.org"]).unwrap().host().as_ref(), "home.example.org");
+        assert_eq!(read("/", &["[::1]:80"]).unwrap().host().as_ref(), "[::1]");
     }
 
     #[test]
     fn what_has_no_host_or_no_path_of_an_app_says_so() {
-        assert_eq!(read("/", &[]).unwrap().host(), "");
-        assert_eq!(read("/", &[""]).unwrap().host(), "");
-        assert_eq!(read("/", &["[::1]"]).unwrap().host(), "[::1]");
+        assert_eq!(read("/", &[]).unwrap().host().as_ref(), "");
+        assert_eq!(read("/", &[""]).unwrap().host().as_ref(), "");
+        assert_eq!(read("/", &["[::1]"]).unwrap().host().as_ref(), "[::1]");
         assert!(matches!(read("/../x", &["a"]), Err(Cause::Path(_))));
     }
 }

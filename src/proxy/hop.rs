@@ -67,10 +67,10 @@ pub(super) fn ask_upgrade(headers: &mut HeaderMap, protocol: HeaderValue) {
     headers.insert(UPGRADE, protocol);
 }
 
-/// Lets an answer through; after a 101 that was asked for, its record has client and backend joined.
+/// Lets an answer through; after a 101 that was asked for, its record has client and backend joined. `client`: who has asked.
 pub(super) fn upgraded(
     mut answer: Response<ResponseBody>,
-    client: Option<Tunnel>,
+    client: impl FnOnce() -> Option<Tunnel>,
     app: &Arc<CompiledApp>,
     idle: Option<Duration>,
     record: &Record,
@@ -81,7 +81,7 @@ pub(super) fn upgraded(
     if !switching {
         return Ok(answer);
     }
-    let (Some(tunnel), Some(protocol)) = (client, protocol) else {
+    let (Some(tunnel), Some(protocol)) = (client(), protocol) else {
         return Err(Cause::Backend(Error::Protocol("101 that nobody asked for")));
     };
     let backend = hyper::upgrade::on(&mut answer);

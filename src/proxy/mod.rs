@@ -18,6 +18,7 @@ mod page;
 mod peer;
 mod pick;
 mod record;
+mod redirect;
 mod rescue;
 mod retry;
 mod session;
@@ -194,7 +195,8 @@ impl Proxy {
         }
         match self.files(app, rule, &forward).await? {
             Some((files, Found::File(file))) if forward.is_read() => {
-                files::respond(file, files, forward.method(), forward.headers()).map_err(Cause::Backend)
+                let answer = files::respond(file, files, forward.method(), forward.headers()).map_err(Cause::Backend)?;
+                Ok(redirect::typed(answer, &forward))
             }
             Some((_, Found::File(_))) if rule.backends.is_empty() => Err(Cause::ReadOnly),
             Some((files, Found::Script { script, name, path_info })) => {

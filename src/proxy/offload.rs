@@ -1,19 +1,21 @@
 //! `X-Accel-Redirect` (nginx), `X-Sendfile` (Apache, lighttpd): a backend's answer that names a file -> the file in its place.
 //!
-//! In: a backend's answer, what the client asked. Out: the answer; or the file, with what the backend said of it. Never: a file that
-//! `internalFiles` does not have, a `..`, one of these fields on its way to the client.
+//! In: a backend's answer, the request that it answers. Out: the answer; or the file, with what the backend said of it; what names neither
+//! goes on to [`super::redirect`]. Never: a file that `internalFiles` does not have, a `..`, one of these fields on its way to the client.
 
 use std::sync::Arc;
 
 use http::header::{
-    ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_MATCH, IF_MODIFIED_SINCE,
-    IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, LAST_MODIFIED, RANGE,
+    ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, LOCATION,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 
 use super::Proxy;
+use super::attempt::Answered;
 use super::forward::Forward;
+use super::id::RequestId;
 use super::rescue::Cause;
+use crate::backend::fastcgi::LocalRedirect;
 use crate::backend::files::{self, Found};
 use crate::backend::{Error, ResponseBody};
 use crate::container::rootfs::Rootfs;
@@ -22,30 +24,20 @@ use crate::route::{Backend, CompiledApp, InternalFiles, Rule, path};
 const X_ACCEL_REDIRECT: HeaderName = HeaderName::from_static("x-accel-redirect");
 const X_SENDFILE: HeaderName = HeaderName::from_static("x-sendfile");
 
-/// What a client asks of a file.
-const CONDITIONS: [HeaderName; 6] = [IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE, IF_RANGE, RANGE];
-
 /// What a backend says of its own body, which is not sent. Its `Content-Type` is the file's by then.
 const OF_THE_BODY: [HeaderName; 7] = [ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED];
 
 /// Bytes of a path that a log is told.
 const SHOWN: usize = 256;
 
-/// What is left of a request once a backend has it.
-struct Question {
-    method: Method,
-    conditions: HeaderMap,
-    id: super::id::RequestId,
-}
-
-/// A field that names a file, and what it names.
-struct Named {
+/// A field that names what is sent in place of its answer, and what it names.
+pub(super) struct Named {
     field: HeaderName,
-    value: HeaderValue,
+    pub(super) value: HeaderValue,
 }
 
 impl Proxy {
-    /// Sends the request to a backend of the App, by its index; a file that its answer names takes the answer's place.
+    /// Sends the request to a backend of the App, by its index; what its answer names takes the answer's place.
     pub(super) async fn ask(
         &self,
         app: &Arc<CompiledApp>,
@@ -53,51 +45,37 @@ impl Proxy {
         index: usize,
         forward: Box<Forward<'_>>,
     ) -> Result<Response<ResponseBody>, Cause> {
-        let question = Question::of(&forward, &app.backends[index]);
-        let (mut answer, moved) = self.exchange(app, rule, index, forward).await?;
-        let Some(named) = take(answer.headers_mut())? else { return Ok(answer) };
+        let Answered { mut answer, forward, moved } = self.exchange(app, rule, index, forward).await?;
+        let Some(named) = take(&mut answer)? else { return Ok(answer) };
         // Who was held is answered with the files of the container that answers.
         let (app, index) = moved.as_ref().map_or((app, index), |place| (&place.app, place.backend));
-        question.answer(app, &app.backends[index], &named, answer)
+        let backend = &app.backends[index];
+        match named.find(&backend.internal_files) {
+            Some((internal, rest)) => named.send((app, backend), (internal, &rest), answer, &forward),
+            None if named.field == X_SENDFILE => {
+                Err(named.refuse(app, backend, forward.values().id, "the backend names what none of its `internalFiles` has"))
+            }
+            // Boxed: every request would carry its future along, and it comes back here.
+            None => Box::pin(self.elsewhere(app, backend, (named, answer), forward)).await,
+        }
     }
 }
 
-impl Question {
-    /// A backend that may name no file costs no copy.
-    fn of(forward: &Forward<'_>, backend: &Backend) -> Self {
-        let mut conditions = HeaderMap::new();
-        if !backend.internal_files.is_empty() && forward.is_read() {
-            for name in CONDITIONS {
-                for value in forward.headers().get_all(&name) {
-                    conditions.append(&name, value.clone());
-                }
-            }
-        }
-        Self { method: forward.method().clone(), conditions, id: forward.values().id }
-    }
-
+impl Named {
     /// The file in place of the answer. As nginx does it, any method but HEAD is one that reads here.
-    fn answer(
+    fn send(
         &self,
-        app: &CompiledApp,
-        backend: &Backend,
-        named: &Named,
+        (app, backend): (&CompiledApp, &Backend),
+        (internal, rest): (&InternalFiles, &[u8]),
         answer: Response<ResponseBody>,
+        forward: &Forward<'_>,
     ) -> Result<Response<ResponseBody>, Cause> {
-        let refused = |why: &'static str| {
-            let (app, backend) = (app.name.as_str(), backend.name.as_str());
-            tracing::warn!(app, backend, request = %self.id, field = named.field.as_str(), path = named.shown(), "{why}");
-        };
-        let Some((internal, rest)) = named.find(&backend.internal_files) else {
-            refused("the backend names what none of its `internalFiles` has");
-            return Err(Cause::Backend(Error::Protocol("it names what none of its `internalFiles` has")));
-        };
         let root = app.root.as_deref().ok_or(Cause::Backend(Error::Unavailable))?;
-        let Some(mut file) = open(root, internal, &rest)? else {
-            refused("the backend names a file that is not there");
+        let Some(mut file) = open(root, internal, rest)? else {
+            self.warn(app, backend, forward.values().id, "the backend names a file that is not there");
             return Err(Cause::NoFile);
         };
-        let method = if self.method == Method::HEAD { Method::HEAD } else { Method::GET };
+        let method = if forward.method() == Method::HEAD { Method::HEAD } else { Method::GET };
         let (head, _) = answer.into_parts();
         // An empty one leaves it to the file's name (as nginx; php sends one of its own otherwise).
         if let Some(said) = head.headers.get(CONTENT_TYPE).filter(|said| !said.is_empty()) {
@@ -106,7 +84,7 @@ impl Question {
         // An error keeps its status, and is told as a whole.
         let failed = head.status.is_client_error() || head.status.is_server_error();
         let none = HeaderMap::new();
-        let conditions = if failed { &none } else { &self.conditions };
+        let conditions = if failed || !forward.is_read() { &none } else { forward.headers() };
         let mut sent = files::respond(file, &internal.files, &method, conditions).map_err(Cause::Backend)?;
         if failed {
             *sent.status_mut() = head.status;
@@ -114,11 +92,28 @@ impl Question {
         keep(head.headers, sent.headers_mut());
         Ok(sent)
     }
-}
 
-impl Named {
+    /// Whether it is the redirect of a script.
+    pub(super) fn is_location(&self) -> bool {
+        self.field == LOCATION
+    }
+
+    /// Tells the log why nothing is sent; the client gets 502.
+    pub(super) fn refuse(&self, app: &CompiledApp, backend: &Backend, id: RequestId, why: &'static str) -> Cause {
+        self.warn(app, backend, id, why);
+        Cause::Backend(Error::Protocol("it names what can't be sent in place of its answer"))
+    }
+
+    fn warn(&self, app: &CompiledApp, backend: &Backend, id: RequestId, why: &'static str) {
+        let (app, backend) = (app.name.as_str(), backend.name.as_str());
+        tracing::warn!(app, backend, request = %id, field = self.field.as_str(), path = self.shown(), "{why}");
+    }
+
     /// The files that are meant, and the path beneath their root: decoded, with a `/` first. The longest prefix counts.
     fn find<'b>(&self, internal: &'b [InternalFiles]) -> Option<(&'b InternalFiles, Vec<u8>)> {
+        if internal.is_empty() || self.is_location() {
+            return None;
+        }
         let path = self.path()?;
         let candidates = internal.iter().filter_map(|internal| {
             let prefix = if self.field == X_SENDFILE { Some(internal.files.root.as_bytes()) } else { internal.prefix.as_deref() };
@@ -152,8 +147,13 @@ impl Named {
     }
 }
 
-/// Takes the fields away that speak to us: all of `X-Accel-*` and `X-Sendfile`. The first of the two that name a file counts.
-fn take(headers: &mut HeaderMap) -> Result<Option<Named>, Cause> {
+/// Takes the fields away that speak to us: all of `X-Accel-*` and `X-Sendfile`. The first of the two that names something counts.
+fn take(answer: &mut Response<ResponseBody>) -> Result<Option<Named>, Cause> {
+    let local = answer.extensions_mut().remove::<LocalRedirect>();
+    let headers = answer.headers();
+    if local.is_some() {
+        return Ok(headers.get(LOCATION).map(|value| Named { field: LOCATION, value: value.clone() }));
+    }
     if !headers.keys().any(is_ours) {
         return Ok(None);
     }
@@ -162,13 +162,14 @@ fn take(headers: &mut HeaderMap) -> Result<Option<Named>, Cause> {
         let mut values = headers.get_all(&field).iter();
         if let (None, Some(value)) = (&named, values.next()) {
             if values.next().is_some() {
-                return Err(Cause::Backend(Error::Protocol("it names two files")));
+                return Err(Cause::Backend(Error::Protocol("it names two things to send in place of its answer")));
             }
             named = Some(Named { value: value.clone(), field });
         }
     }
-    forget(headers);
-    Ok(named)
+    forget(answer.headers_mut());
+    // A tunnel can't be taken back.
+    Ok(named.filter(|_| answer.status() != StatusCode::SWITCHING_PROTOCOLS))
 }
 
 /// Takes them away unread.

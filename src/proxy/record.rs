@@ -2,7 +2,7 @@
 //!
 //! In: a request as it goes its way. Out: one count, one line. Never: text that nobody asked for; a wait.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -35,7 +35,8 @@ pub(super) struct Record {
     shard: Rc<Shard>,
     app: Option<Rc<metrics::App>>,
     route: Rc<RouteCounts>,
-    backend: OnceCell<Rc<BackendCounts>>,
+    /// The one that is asked, or was asked last.
+    backend: RefCell<Option<Rc<BackendCounts>>>,
     began: Instant,
     /// When the 101 of a tunnel was there.
     joined: Option<Instant>,
@@ -100,7 +101,7 @@ impl Recorder {
             shard: self.shard.clone(),
             app,
             route,
-            backend: OnceCell::new(),
+            backend: RefCell::default(),
             began,
             joined: None,
             status: CLIENT_CLOSED_REQUEST,
@@ -126,7 +127,7 @@ impl Record {
     /// It is the turn of this backend.
     pub(super) fn asks(&self, app: &CompiledApp, index: usize) {
         if let Some(counts) = &self.app {
-            self.backend.get_or_init(|| counts.backend(index, app.backends[index].name.as_str()));
+            self.backend.replace(Some(counts.backend(index, app.backends[index].name.as_str())));
         }
         if let Some(log) = &self.log {
             log.asked.set(Some(Instant::now()));
@@ -144,9 +145,14 @@ impl Record {
         if let Some(error) = error {
             self.broke_off(error);
         }
-        if let Some(backend) = self.backend.get() {
+        if let Some(backend) = &*self.backend.borrow() {
             backend.retried();
         }
+    }
+
+    /// What it asked for is not what it gets: the endpoint that said so has it no longer.
+    pub(super) fn goes_elsewhere(&self) {
+        self.occupied.take();
     }
 
     /// It waits for its backend, or does not any more.
@@ -231,7 +237,7 @@ impl Record {
     }
 
     fn broke_off(&self, error: &Error) {
-        if let (Some(backend), Some(fault)) = (self.backend.get(), fault(error)) {
+        if let (Some(backend), Some(fault)) = (&*self.backend.borrow(), fault(error)) {
             backend.count(fault);
         }
     }
@@ -249,7 +255,7 @@ impl Drop for Record {
         if self.app.is_some() {
             (access.app, access.rule) = (Some(self.route.app().into()), Some(self.route.rule().into()));
         }
-        access.backend = self.backend.get().map(|backend| backend.name().into());
+        access.backend = self.backend.get_mut().as_ref().map(|backend| backend.name().into());
         sink(access);
     }
 }

@@ -17,6 +17,7 @@ mod retry;
 mod session;
 mod table;
 mod template;
+mod within;
 
 pub use app::{
     Backend, CompiledApp, ErrorPage, FastcgiSettings, Files, HttpSettings, InternalFiles, Protocol, Rule, Script, Share, Timeouts,

@@ -17,6 +17,7 @@ pub mod netns;
 pub mod nginx;
 pub mod openmetrics;
 pub mod recorder;
+pub mod responder;
 pub mod site;
 
 use std::fs::OpenOptions;

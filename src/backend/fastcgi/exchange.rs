@@ -33,6 +33,7 @@ use crate::route::{CompiledApp, FastcgiSettings, Timeouts};
 
 pub use self::body::StdoutBody;
 pub use self::content::Content;
+pub use self::head::LocalRedirect;
 pub(super) use self::transfer::Transfer;
 
 /// A request for a FastCGI backend.
@@ -144,7 +145,7 @@ async fn read_head(transfer: &mut Transfer) -> Result<(Head, Bytes), Error> {
 
 /// An answer that is whole already has a known length and needs no connection; any other one streams.
 fn respond(head: Head, rest: Bytes, mut transfer: Transfer, method: &Method, home: Option<Home>) -> Result<Response<ResponseBody>, Error> {
-    let Head { status, mut headers, length } = head;
+    let Head { status, mut headers, length, is_local } = head;
     if status == StatusCode::NO_CONTENT {
         headers.remove(header::CONTENT_LENGTH);
     }
@@ -176,6 +177,9 @@ fn respond(head: Head, rest: Bytes, mut transfer: Transfer, method: &Method, hom
     let mut response = Response::new(body);
     *response.status_mut() = status;
     *response.headers_mut() = headers;
+    if is_local {
+        response.extensions_mut().insert(LocalRedirect);
+    }
     Ok(response)
 }
 

@@ -13,6 +13,6 @@ pub mod record;
 #[cfg(test)]
 mod tests;
 
-pub use exchange::{Call, Content, StdoutBody};
+pub use exchange::{Call, Content, LocalRedirect, StdoutBody};
 pub use params::environment::{Request, Script};
 pub use pool::Pool;

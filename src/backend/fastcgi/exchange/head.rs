@@ -17,7 +17,13 @@ pub struct Head {
     pub headers: HeaderMap,
     /// `Content-Length`.
     pub length: Option<u64>,
+    /// All that it says is a `Location` on this server, without a status: that is to be answered in its stead (RFC 3875 section 6.2.2).
+    pub is_local: bool,
 }
+
+/// Marks an answer that is a local redirect: its `Location` is a path, and there is nothing else in it.
+#[derive(Debug, Clone, Copy)]
+pub struct LocalRedirect;
 
 /// What is wrong with a head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -45,7 +51,8 @@ pub fn find_end(bytes: &[u8], searched: usize) -> Option<usize> {
     None
 }
 
-/// Reads a head, its blank line included. Values share its memory.
+/// Reads a head, its blank line included. Values share its memory. A first line as HTTP has it (`HTTP/1.1 404 Not Found`) tells the status:
+/// some applications can't do without, and nginx lets it pass.
 ///
 /// # Errors
 /// A line without a name, a name or value that HTTP does not allow, a status that is none, two statuses or lengths.
@@ -53,9 +60,13 @@ pub fn parse(head: &Bytes) -> Result<Head, HeadError> {
     let mut headers = HeaderMap::with_capacity(16);
     let mut status = None;
     let mut length = None;
-    for line in head.split(|byte| *byte == b'\n') {
+    for (number, line) in head.split(|byte| *byte == b'\n').enumerate() {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.is_empty() {
+            continue;
+        }
+        if number == 0 && line.starts_with(b"HTTP/") {
+            status = Some(parse_status(behind_version(line))?);
             continue;
         }
         let colon = line.iter().position(|byte| *byte == b':').ok_or(HeadError("a line of the answer's head has no colon"))?;
@@ -81,7 +92,14 @@ pub fn parse(head: &Bytes) -> Result<Head, HeadError> {
         headers.try_append(name, value).map_err(|_| HeadError("the answer has too many fields"))?;
     }
     let implied = if headers.contains_key(header::LOCATION) { StatusCode::FOUND } else { StatusCode::OK };
-    Ok(Head { status: status.unwrap_or(implied), headers, length })
+    let is_local = status.is_none() && headers.len() == 1 && headers.get(header::LOCATION).is_some_and(is_here);
+    Ok(Head { status: status.unwrap_or(implied), headers, length, is_local })
+}
+
+/// A path of this server; `//` would begin the name of another one, and a fragment is the client's business.
+fn is_here(location: &HeaderValue) -> bool {
+    let bytes = location.as_bytes();
+    bytes.starts_with(b"/") && !bytes.starts_with(b"//") && !bytes.contains(&b'#')
 }
 
 /// Repeated with the same value, a field says nothing new; with another one, it can't be trusted at all.
@@ -93,6 +111,12 @@ fn unique<T: PartialEq>(known: &mut Option<T>, new: T, error: &'static str) -> R
             Ok(())
         }
     }
+}
+
+/// What follows the first space; nothing if there is none.
+fn behind_version(line: &[u8]) -> &[u8] {
+    let space = line.iter().position(|byte| *byte == b' ').unwrap_or(line.len());
+    line[space..].trim_ascii()
 }
 
 /// `404 Not Found`: three digits, then nothing or a space. An interim status has no place here.
@@ -158,6 +182,27 @@ mod tests {
         assert_eq!(head("Location: /x\n\n").unwrap().status, StatusCode::FOUND);
         assert_eq!(head("Status: 201\nLocation: /x\n\n").unwrap().status, StatusCode::CREATED);
         assert_eq!(head("X: y\n\n").unwrap().status, StatusCode::OK);
+        assert_eq!(head("HTTP/1.1 404 Not Found\r\nX: y\r\n\r\n").unwrap().status, StatusCode::NOT_FOUND);
+        assert_eq!(head("HTTP/1.0 200\nStatus: 200 OK\n\n").unwrap().status, StatusCode::OK);
+    }
+
+    #[test]
+    fn a_path_alone_is_a_local_redirect_and_anything_beside_it_makes_it_the_clients() {
+        for (text, is_local) in [
+            ("Location: /x?y=1\n\n", true),
+            ("location:/x\nConnection: close\n\n", true),
+            ("Status: 302 Found\nLocation: /x\n\n", false),
+            ("Location: /x\nSet-Cookie: a=1\n\n", false),
+            ("Location: /x\nLocation: /y\n\n", false),
+            ("Location: http://other.example/x\n\n", false),
+            ("Location: //other.example/x\n\n", false),
+            ("Location: x\n\n", false),
+            ("Location: /x#y\n\n", false),
+            ("Location:\n\n", false),
+            ("X: /x\n\n", false),
+        ] {
+            assert_eq!(head(text).unwrap().is_local, is_local, "{text:?}");
+        }
     }
 
     #[test]
@@ -170,7 +215,11 @@ mod tests {
     fn what_could_split_or_forge_an_answer_is_an_error() {
         for bad in [
             "no colon\n\n",
-            "HTTP/1.1 200 OK\n\n",
+            "HTTP/1.1\n\n",
+            "HTTP/1.1 OK\n\n",
+            "HTTP/1.1 101 Switching Protocols\n\n",
+            "HTTP/1.1 200 OK\nStatus: 404\n\n",
+            "A: x\nHTTP/1.1 200 OK\n\n",
             ": empty\n\n",
             "bad name: x\n\n",
             "A : x\n\n",
