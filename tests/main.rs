@@ -21,6 +21,7 @@ mod fastcgi;
 mod filters;
 mod gateways;
 mod http;
+mod incus;
 mod last_good;
 mod limits;
 mod metrics;
