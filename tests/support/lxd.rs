@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::daemon::{PATIENCE, eventually};
-use super::{run, until};
+use super::{lxc, run, until};
 
 /// nginx's socket, as the container sees it.
 pub const SOCKET: &str = "/run/app.sock";
@@ -107,7 +107,8 @@ impl Drop for Lxd {
             let _ = self.child.kill();
             let _ = self.child.wait();
         }
-        let _ = Command::new("rm").args(["-rf", "--one-file-system", "--"]).arg(&self.top).output();
+        // With `Auto` its directory may be LXC's as well.
+        lxc::clear(&self.top, &self.directory(), None);
     }
 }
 
