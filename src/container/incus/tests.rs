@@ -203,10 +203,10 @@ async fn a_daemon_that_is_not_there_knows_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let absent = inspect(Product::Lxd, dir.path()).await.unwrap_err();
     let place = dir.path().join("unix.socket");
-    assert_eq!(absent.to_string(), format!("LXD is not installed, or does not run: there is no {}", place.display()));
+    assert_eq!(absent.to_string(), format!("LXD does not run (no socket {})", place.display()));
     drop(UnixListener::bind(&place).unwrap());
     let silent = inspect(Product::Lxd, dir.path()).await.unwrap_err();
-    assert!(matches!(&silent, Error::NotFound(text) if text.contains("does not run: nobody listens")), "{silent}");
+    assert!(matches!(&silent, Error::NotFound(text) if text.contains("does not run (nobody listens")), "{silent}");
     assert!(matches!(absent, Error::NotFound(_)));
     let relative = Daemon::new(Product::Lxd).inspect(&name(), Some("lxd")).await.unwrap_err();
     assert!(matches!(&relative, Error::Failed(text) if text.contains("not absolute")), "{relative}");
