@@ -22,6 +22,7 @@ mod fastcgi;
 mod filters;
 mod gateways;
 mod http;
+mod incus;
 mod last_good;
 mod limits;
 mod metrics;

@@ -2,6 +2,7 @@
 //!
 //! In: a reference from a manifest. Out: [`Container`]. Never: a joined path; a root that outlives its init unnoticed.
 
+mod incus;
 pub mod init;
 mod lxc;
 pub mod netns;
@@ -51,12 +52,12 @@ pub struct Instance {
     pub init_pid: Option<u32>,
 }
 
-/// Something that runs containers. New runtimes (Incus, LXD, nspawn) implement this and are added to [`Runtimes`].
+/// Something that runs containers. New runtimes implement this and are added to [`Runtimes`].
 pub trait Runtime: fmt::Debug + Send + Sync {
     /// What it knows about this container, now.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if it does not know the name.
+    /// [`Error::NotFound`] if it does not know the name, or is not there itself.
     fn inspect<'a>(&'a self, name: &'a ContainerName, path: Option<&'a str>) -> BoxFuture<'a, Result<Instance, Error>>;
 }
 

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use rustix::fs::fstat;
 use rustix::io::Errno;
 
+use super::incus::{self, Product};
 use super::init::Init;
 use super::lxc::Lxc;
 use super::netns::Network;
@@ -43,7 +44,12 @@ impl Runtimes {
     /// The runtimes, with plain LXC's containers at `lxcpath` (`None`: LXC's own default).
     #[must_use]
     pub fn new(lxcpath: Option<PathBuf>) -> Self {
-        Self { runtimes: vec![(Kind::Lxc, Box::new(Lxc::new(lxcpath)))], running: Mutex::default() }
+        let runtimes: Vec<(Kind, Box<dyn Runtime>)> = vec![
+            (Kind::Lxc, Box::new(Lxc::new(lxcpath))),
+            (Kind::Incus, Box::new(incus::Daemon::new(Product::Incus))),
+            (Kind::Lxd, Box::new(incus::Daemon::new(Product::Lxd))),
+        ];
+        Self { runtimes, running: Mutex::default() }
     }
 
     /// Finds a container and enters it. `None` is the host itself; `base` is the directory of the manifest, for a relative `rootfs:`.
@@ -95,18 +101,19 @@ impl Runtimes {
         Err(Error::Failed(format!("container `{name}` keeps restarting; it could not be entered")))
     }
 
+    /// `Auto`: the first that knows the name. One that is not there, hangs or is forbidden does not hide another that knows it.
     async fn inspect(&self, reference: &ContainerRef, name: &ContainerName) -> Result<Instance, Error> {
-        let mut unknown = None;
+        let mut failures = Vec::new();
         for (kind, runtime) in &self.runtimes {
             if reference.runtime != Kind::Auto && reference.runtime != *kind {
                 continue;
             }
             match runtime.inspect(name, reference.path.as_deref()).await {
-                Err(error @ Error::NotFound(_)) => unknown = unknown.or(Some(error)),
-                known => return known,
+                Ok(instance) => return Ok(instance),
+                Err(error) => failures.push(error),
             }
         }
-        Err(unknown.unwrap_or_else(|| Error::Failed(format!("runtime `{:?}` is not supported by this version", reference.runtime))))
+        Err(all(failures).unwrap_or_else(|| Error::Failed(format!("runtime `{:?}` is not supported by this version", reference.runtime))))
     }
 
     fn still_running(&self, reference: &ContainerRef) -> Option<Container> {
@@ -129,6 +136,26 @@ impl Runtimes {
 impl Default for Runtimes {
     fn default() -> Self {
         Self::new(None)
+    }
+}
+
+/// What everybody said who was asked, in one line. It is certain that nobody knows the name only if all of them say so.
+fn all(failures: Vec<Error>) -> Option<Error> {
+    let said: Vec<String> = failures.iter().map(Error::to_string).collect();
+    let said = said.join("; ");
+    failures.into_iter().max_by_key(severity).map(|worst| match worst {
+        Error::NotFound(_) => Error::NotFound(said),
+        Error::Failed(_) => Error::Failed(said),
+        Error::PermissionDenied(_) => Error::PermissionDenied(said),
+    })
+}
+
+/// What its reader should hear of first.
+fn severity(error: &Error) -> u8 {
+    match error {
+        Error::NotFound(_) => 0,
+        Error::Failed(_) => 1,
+        Error::PermissionDenied(_) => 2,
     }
 }
 
@@ -241,11 +268,53 @@ mod tests {
 
     #[tokio::test]
     async fn a_runtime_that_is_not_there_yet_is_refused_by_name() {
-        let runtimes = Runtimes::new(None);
-        for kind in [Kind::Incus, Kind::Lxd, Kind::Nspawn] {
-            let error = runtimes.enter(Some(&reference(kind, None)), Path::new("/"), None).await.unwrap_err();
-            assert!(matches!(&error, Error::Failed(text) if text.contains("not supported by this version")), "{error}");
+        let error = Runtimes::new(None).enter(Some(&reference(Kind::Nspawn, None)), Path::new("/"), None).await.unwrap_err();
+        assert!(matches!(&error, Error::Failed(text) if text.contains("not supported by this version")), "{error}");
+    }
+
+    /// A runtime that always says the same.
+    #[derive(Debug)]
+    struct Says(Result<Instance, Error>);
+
+    impl Runtime for Says {
+        fn inspect<'a>(&'a self, _: &'a ContainerName, _: Option<&'a str>) -> crate::container::BoxFuture<'a, Result<Instance, Error>> {
+            Box::pin(std::future::ready(self.0.clone()))
         }
+    }
+
+    fn says(answers: [Result<Instance, Error>; 3]) -> Runtimes {
+        let runtimes = [Kind::Lxc, Kind::Incus, Kind::Lxd].into_iter().zip(answers);
+        let runtimes = runtimes.map(|(kind, answer)| (kind, Box::new(Says(answer)) as Box<dyn Runtime>)).collect();
+        Runtimes { runtimes, running: Mutex::default() }
+    }
+
+    async fn found(runtimes: &Runtimes, kind: Kind) -> Result<Instance, Error> {
+        runtimes.inspect(&reference(kind, None), &"web".parse().unwrap()).await
+    }
+
+    #[tokio::test]
+    async fn auto_is_the_first_that_knows_the_name_whatever_the_others_say() {
+        let known = |path: &str| Instance { rootfs: Some(path.into()), init_pid: None };
+        for silent in [Error::NotFound("no".into()), Error::Failed("hangs".into()), Error::PermissionDenied("not for you".into())] {
+            let runtimes = says([Err(silent.clone()), Ok(known("/incus")), Ok(known("/lxd"))]);
+            assert_eq!(found(&runtimes, Kind::Auto).await.unwrap(), known("/incus"), "{silent}");
+            assert_eq!(found(&runtimes, Kind::Lxd).await.unwrap(), known("/lxd"), "{silent}");
+            assert_eq!(found(&runtimes, Kind::Lxc).await.unwrap_err().to_string(), silent.to_string());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_nobody_knows_is_told_with_all_who_were_asked() {
+        let no = |who: &str| Err(Error::NotFound(format!("{who} knows no `web`")));
+        let error = found(&says([no("LXC"), no("Incus"), no("LXD")]), Kind::Auto).await.unwrap_err();
+        let line = "LXC knows no `web`; Incus knows no `web`; LXD knows no `web`";
+        assert!(matches!(&error, Error::NotFound(text) if text == line), "{error}");
+        let error = found(&says([no("LXC"), Err(Error::PermissionDenied("Incus is not for you".into())), no("LXD")]), Kind::Auto)
+            .await
+            .unwrap_err();
+        assert!(matches!(&error, Error::PermissionDenied(text) if text.contains("LXC") && text.contains("LXD")), "{error}");
+        let error = found(&says([no("LXC"), no("Incus"), Err(Error::Failed("LXD hangs".into()))]), Kind::Auto).await.unwrap_err();
+        assert!(matches!(&error, Error::Failed(text) if text.contains("LXC") && text.contains("LXD hangs")), "{error}");
     }
 
     #[tokio::test]

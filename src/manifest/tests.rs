@@ -181,10 +181,10 @@ fn what_is_written_back_is_read_again() {
 
 #[test]
 fn what_is_not_done_yet_is_told_apart_from_what_is_wrong() {
-    let parsed = parse("a.yaml", TTRSS.replace("container: ttrss", "container: {name: a, runtime: Incus}").as_bytes());
+    let parsed = parse("a.yaml", SEAFILE.replace("http: {", "http: {tls: {serverName: a.org}, ").as_bytes());
     assert_eq!(
         parsed.errors().map(|error| (error.unsupported, error.field.as_str())).collect::<Vec<_>>(),
-        [(true, "spec.container.runtime")]
+        [(true, "spec.backends[1].http.tls")]
     );
 }
 

@@ -98,17 +98,7 @@ impl LxcPath {
 
 impl Drop for Owned {
     fn drop(&mut self) {
-        let lxcpath = self.top.join("lxc");
-        // The daemon that lxc-monitor leaves behind for half a minute.
-        if Path::new("/run/lxc").join(lxcpath.strip_prefix("/").unwrap_or(&lxcpath)).join("monitor-fifo").exists() {
-            let _ = program(self.netns.as_deref(), "lxc-monitor").arg("-P").arg(&lxcpath).args(["-Q", "-n", ".*"]).output();
-        }
-        // The container's monitor, and an `lxc-info` whose daemon was killed, end by themselves, and make LXC's directories again before.
-        let _ = eventually(PATIENCE, || if is_named(&lxcpath) { Err("LXC's programs go on".to_owned()) } else { Ok(()) });
-        remove(&self.top);
-        for state in ["/run/lxc", "/run/lxc/lock"] {
-            remove(&Path::new(state).join(self.top.strip_prefix("/").unwrap_or(&self.top)));
-        }
+        clear(&self.top, &self.top.join("lxc"), self.netns.as_deref());
     }
 }
 
@@ -270,6 +260,20 @@ impl Drop for Container {
         // Fails if it does not run.
         let _ = self.lxc("lxc-stop").arg("-k").output();
         remove(&self.lxcpath().join(&self.name));
+    }
+}
+
+/// Removes a directory in which LXC has looked for containers, with what its programs have made elsewhere.
+pub(super) fn clear(top: &Path, lxcpath: &Path, netns: Option<&Netns>) {
+    // The daemon that lxc-monitor leaves behind for half a minute.
+    if Path::new("/run/lxc").join(lxcpath.strip_prefix("/").unwrap_or(lxcpath)).join("monitor-fifo").exists() {
+        let _ = program(netns, "lxc-monitor").arg("-P").arg(lxcpath).args(["-Q", "-n", ".*"]).output();
+    }
+    // The container's monitor, and an `lxc-info` whose daemon was killed, end by themselves, and make LXC's directories again before.
+    let _ = eventually(PATIENCE, || if is_named(lxcpath) { Err("LXC's programs go on".to_owned()) } else { Ok(()) });
+    remove(top);
+    for state in ["/run/lxc", "/run/lxc/lock"] {
+        remove(&Path::new(state).join(top.strip_prefix("/").unwrap_or(top)));
     }
 }
 

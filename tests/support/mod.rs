@@ -13,6 +13,7 @@ pub mod haproxy;
 pub mod keepalive;
 pub mod log;
 pub mod lxc;
+pub mod lxd;
 pub mod netns;
 pub mod nginx;
 pub mod openmetrics;
@@ -29,7 +30,7 @@ pub use daemon::PATIENCE;
 use netns::Netns;
 use tempfile::TempDir;
 
-/// Leaves the test out if one of these is missing and may be: `lxc`, `root`, `php-fpm`, `php`, or a program's name.
+/// Leaves the test out if one of these is missing and may be: `lxc`, `lxd`, `root`, `php-fpm`, `php`, or a program's name.
 macro_rules! needs {
     ($($what:ident),+ $(,)?) => {
         if $crate::support::left_out(module_path!(), &[$(stringify!($what)),+]) {
@@ -63,6 +64,7 @@ fn is_there(need: &str) -> bool {
     match need {
         "root" => rustix::process::geteuid().is_root(),
         "lxc" => ["lxc-start", "lxc-info", "lxc-monitor", "lxc-attach", "lxc-stop"].iter().all(|tool| on_path(tool)),
+        "lxd" => ["lxd", "lxc", "setpriv", "unshare", "tar"].iter().all(|tool| on_path(tool)),
         "php-fpm" => on_path("php-fpm8.2"),
         "php" => on_path("php8.2"),
         program => on_path(program),

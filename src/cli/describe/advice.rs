@@ -172,7 +172,9 @@ impl Place<'_> {
         let container = self.container()?;
         let name = container.name.as_ref()?;
         match container.runtime {
-            Runtime::Auto | Runtime::Lxc => Some(format!("lxc-start{} -n {name}", self.lxcpath())),
+            // Who has it is not known here.
+            Runtime::Auto => Some(format!("lxc-start{} -n {name}, or incus start {name}, or lxc start {name} for LXD", self.lxcpath())),
+            Runtime::Lxc => Some(format!("lxc-start{} -n {name}", self.lxcpath())),
             Runtime::Incus => Some(format!("incus start {name}")),
             Runtime::Lxd => Some(format!("lxc start {name}")),
             Runtime::Nspawn => Some(format!("machinectl start {name}")),

@@ -2,6 +2,7 @@
 //!
 //! In: which container a key is about. Out: keys, each meaning "look again". Never: a failure where a runtime is not installed.
 
+mod incus;
 mod lxc;
 
 use std::collections::{BTreeSet, HashMap};
@@ -15,6 +16,7 @@ use tokio::time::{Instant, sleep};
 
 use super::Key;
 use crate::api::v1::{ContainerRef, Runtime};
+use crate::container::incus::{Door, Product};
 
 /// Listens for containers that start or stop.
 #[derive(Debug)]
@@ -33,6 +35,8 @@ pub struct Starts {
 enum Place {
     /// Plain LXC, at an lxcpath; `None`: LXC's own default.
     Lxc(Option<PathBuf>),
+    /// Incus or LXD, at the first of these places.
+    Incus(Vec<Door>),
 }
 
 /// A place, and the name of a container there.
@@ -95,7 +99,14 @@ impl Starts {
         let path = reference.path.as_ref().map(PathBuf::from);
         let mut subjects = Vec::new();
         if matches!(reference.runtime, Runtime::Auto | Runtime::Lxc) {
-            subjects.push((Place::Lxc(path.or_else(|| self.lxcpath.clone())), name.to_string()));
+            subjects.push((Place::Lxc(path.clone().or_else(|| self.lxcpath.clone())), name.to_string()));
+        }
+        for (runtime, product) in [(Runtime::Incus, Product::Incus), (Runtime::Lxd, Product::Lxd)] {
+            let subject = (Place::Incus(product.doors(path.as_deref())), name.to_string());
+            // Both are in one place where the manifest names it.
+            if (reference.runtime == Runtime::Auto || reference.runtime == runtime) && !subjects.contains(&subject) {
+                subjects.push(subject);
+            }
         }
         subjects
     }
@@ -169,6 +180,7 @@ async fn listen(place: Place, news: mpsc::Sender<News>) {
 async fn relay(place: &Place, news: &mpsc::Sender<News>) -> io::Result<()> {
     match place {
         Place::Lxc(lxcpath) => lxc::listen(lxcpath.as_deref(), place, news).await,
+        Place::Incus(doors) => incus::listen(doors, place, news).await,
     }
 }
 
@@ -186,11 +198,13 @@ mod tests {
         starts.set(1, Some(&reference("a")));
         starts.set(2, Some(&reference("b")));
         starts.set(3, None);
-        assert_eq!(starts.listeners.len(), 1);
+        assert_eq!(starts.listeners.len(), 3, "LXC's, Incus' and LXD's, for both");
         starts.sender.send(News::Of(place.clone(), "b".into())).await.unwrap();
         assert_eq!(starts.next().await, 2);
         starts.sender.send(News::Any(place)).await.unwrap();
         assert_eq!((starts.next().await, starts.next().await), (1, 2));
+        starts.set(1, Some(&ContainerRef { path: Some("/srv/lxd".into()), ..reference("a") }));
+        assert_eq!(starts.subjects[&1].len(), 2, "one place for both daemons where it is named");
         starts.clear(1);
         starts.set(2, None);
         assert!(starts.listeners.is_empty() && starts.subjects.is_empty());

@@ -67,8 +67,8 @@ fn check_container(container: &Cursor<'_>, report: &mut Report<'_>) {
         }
         return;
     }
-    if let Some(runtime) = runtime.filter(|_| matches!(named, "Incus" | "LXD" | "Nspawn")) {
-        report.unsupported(&runtime, Some("the runtimes it knows are `Auto`, `LXC` and `Directory`".to_owned()));
+    if let Some(runtime) = runtime.filter(|_| named == "Nspawn") {
+        report.unsupported(&runtime, Some("the runtimes it knows are `Auto`, `LXC`, `Incus`, `LXD` and `Directory`".to_owned()));
     }
     if let Some(rootfs) = container.get("rootfs") {
         let hint = "add `runtime: Directory`, or leave `rootfs` out".to_owned();
