@@ -7,13 +7,14 @@ use std::net::TcpStream;
 use serde_json::Value;
 
 use crate::support::daemon::{Daemon, PATIENCE};
-use crate::support::lxc::{Container, PHP_FPM, Spec};
+use crate::support::lxc::{Container, PHP_FPM, PHP_SOCKET, Spec};
 use crate::support::{needs, until};
 
 const CONFIG: &str = "php_admin_value[upload_max_filesize] = 64M
 php_admin_value[post_max_size] = 64M
 php_admin_value[output_buffering] = 0
 php_admin_value[display_errors] = 0
+php_admin_value[log_errors] = 1
 php_admin_value[session.save_path] = /tmp
 ";
 
@@ -24,7 +25,7 @@ echo json_encode(['method' => $_SERVER['REQUEST_METHOD'], 'files' => $files, 'po
 ";
 const SESSION: &str = "<?php session_start(); $_SESSION['n'] = ($_SESSION['n'] ?? 0) + 1; echo $_SESSION['n'];";
 const WAITS: &str = "<?php
-echo getmypid(), \"\\n\";
+echo 'pid ', getmypid(), \"\\n\";
 flush();
 while (!file_exists('/tmp/go')) { usleep(1000); clearstatcache(); }
 echo \"second\\n\";
@@ -38,9 +39,9 @@ while (true) { echo str_repeat('x', 1000), \"\\n\"; flush(); usleep(1000); }
 /// A container with these scripts, and a daemon that serves them. The daemon goes first.
 pub fn served(config: &str, scripts: &[(&str, &str)], rules: &str) -> (Daemon, Container) {
     let container = Container::new(Spec { php_fpm: true, ..Spec::default() });
-    let pool = format!("{PHP_FPM}{config}");
-    // What is said twice counts as it is said last, but for the kind of process manager.
-    container.write("/etc/php-fpm.conf", &pool);
+    // A name of its own, to be found among the sockets of the machine. What is said twice counts as it is said last.
+    let socket = format!("/run/php/{}.sock", container.name());
+    container.write("/etc/php-fpm.conf", &format!("{}{config}", PHP_FPM.replace(PHP_SOCKET, &socket)));
     for (name, text) in scripts {
         container.write(&format!("/var/www/{name}.php"), text);
     }
@@ -53,9 +54,9 @@ spec:
   container: {}
   backends:
   - name: fpm
-    fastcgi: {{unix: /run/php/php8.2-fpm.sock}}
+    fastcgi: {{unix: {socket}}}
   - name: kept
-    fastcgi: {{unix: /run/php/php8.2-fpm.sock, keepConnections: 2}}
+    fastcgi: {{unix: {socket}, keepConnections: 2}}
   rules:
   {rules}
   - files: {{root: /var/www, scripts: [{{extension: .php, backend: fpm}}]}}
@@ -135,13 +136,11 @@ fn a_session_goes_on_with_its_cookie() {
 fn what_is_flushed_is_here_at_once_and_a_worker_that_is_killed_cuts_the_answer_or_gives_a_502() {
     needs!(lxc, root, php_fpm, curl);
     let (daemon, container) = served(CONFIG, &[("waits", WAITS), ("silent", SILENT), ("pid", "<?php echo getmypid();")], "");
-    let is_pid = |line: &str| line.trim_end().len() > 1 && line.ends_with('\n') && line.trim_end().parse::<u32>().is_ok();
     let mut reader = ask(&daemon, "/waits.php");
-    // A chunk's size may look like a pid.
-    line(&mut reader, |line| line == "\r\n");
-    let pid = line(&mut reader, |line| is_pid(line) && !line.ends_with("\r\n"));
+    let said = line(&mut reader, |line| line.starts_with("pid "));
+    let pid = &said[4..];
     assert!(container.shell("test -e /tmp/go").status.code() == Some(1), "the script waits");
-    container.exec(&["kill", "-9", &pid]);
+    container.exec(&["kill", "-9", pid]);
     let mut rest = String::new();
     reader.read_to_string(&mut rest).unwrap();
     assert!(!rest.contains("second") && !rest.ends_with("0\r\n\r\n"), "an answer that was cut does not look whole: {rest:?}");

@@ -93,8 +93,6 @@ fn is_wanted(name: &str, theirs: Option<&str>, ours: Option<&str>) -> bool {
         "SERVER_SOFTWARE" => ours.is_some_and(|ours| ours.starts_with("lxcproxy/")),
         // RFC 3875 section 4.1.18: what CONTENT_* says is no header.
         "HTTP_CONTENT_TYPE" | "HTTP_CONTENT_LENGTH" => theirs.is_some() && ours.is_none(),
-        // RFC 9110 section 7.6.1.
-        "HTTP_CONNECTION" => theirs.is_some() && ours.is_none(),
         // RFC 3875 section 4.1.6: it goes with PATH_INFO. Debian's file has neither.
         "PATH_TRANSLATED" => theirs.is_none() && ours.is_some_and(|ours| ours.ends_with("/www/more of/it")),
         _ => false,

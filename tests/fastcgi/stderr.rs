@@ -13,7 +13,8 @@ const LOUD: &str = "<?php for ($i = 0; $i < 64; $i++) error_log(str_repeat('loud
 const ESCAPES: &str = "<?php error_log(\"red \\e[31m and a bell \\x07 and {\\\"level\\\":\\\"ERROR\\\"}\"); echo 'fine';";
 
 fn counted(daemon: &Daemon, family: &str) -> f64 {
-    let page = Curl::new("http://admin/metrics", None).arg("--unix-socket").arg(daemon.admin().to_str().unwrap()).send();
+    let page = Curl::new("http://admin/metrics", None).arg("--unix-socket").arg(daemon.admin().to_str().unwrap());
+    let page = page.header("Accept", "application/openmetrics-text; version=1.0.0").send();
     let series = format!("lxcproxy_fastcgi_{family}_total{{app=\"php\",backend=\"fpm\"}}");
     Exposition::parse(&page.text()).value(&series).unwrap_or(0.0)
 }

@@ -71,8 +71,8 @@ impl Pool {
 
     /// The same; they wait so long at most.
     pub(super) fn new(expiry: Duration, shard: Rc<Shard>) -> Self {
-        let shared = Shared { slots: HashMap::new(), swept: false, expiry, idle: shard.idle_fastcgi() };
-        Self { kept: Rc::new(RefCell::new(shared)), shard }
+        let kept = Shared { slots: HashMap::new(), swept: false, expiry, idle: shard.idle_fastcgi() };
+        Self { kept: Rc::new(RefCell::new(kept)), shard }
     }
 
     /// Where this thread counts.
