@@ -1,5 +1,11 @@
 //! FastCGI with the application server that most people run: php-fpm.
 
+mod container;
+mod environment;
+mod load;
+mod spool;
+mod stderr;
+
 use std::cell::RefCell;
 use std::convert::Infallible;
 use std::fmt::Write as _;
@@ -145,6 +151,7 @@ fn app(root: &Path, keep: usize) -> Arc<CompiledApp> {
         root: Some(root.join("www").to_str().unwrap().parse().unwrap()),
         index: None,
         params: vec![("EXTRA".into(), Template::parse("{client_ip} {path}").unwrap())],
+        stderr: Arc::default(),
     };
     let rootfs = Arc::new(Rootfs::open(root).unwrap());
     let address = Some(Address::Unix { root: rootfs, path: "/run/php.sock".parse().unwrap() });

@@ -13,6 +13,7 @@ mod tests;
 
 use std::collections::HashMap;
 use std::num::NonZeroU16;
+use std::sync::Arc;
 
 use http::HeaderValue;
 
@@ -21,7 +22,8 @@ use crate::dial::Address;
 use crate::names::{AppName, SectionName};
 use crate::resolve::ResolvedApp;
 use crate::route::{
-    Backend, CompiledApp, Endpoint, FastcgiSettings, Files, HttpSettings, Parent, Protocol, Retry, Rule, Script, Share, Template, Timeouts,
+    Backend, CompiledApp, Endpoint, FastcgiSettings, Files, HttpSettings, LogQuota, Parent, Protocol, Retry, Rule, Script, Share, Template,
+    Timeouts,
 };
 
 use filter::Scope;
@@ -152,6 +154,7 @@ fn compile_backend(
     before: Option<&CompiledApp>,
 ) -> Result<Backend, Error> {
     let field = format!("spec.backends.{}", backend.name);
+    let before = before.and_then(|before| before.backends.iter().find(|before| before.name == backend.name));
     let (protocol, keep) = match (&backend.http, &backend.fastcgi) {
         (Some(http), _) => {
             let host = (http.host != "Preserve").then(|| header_value(&http.host, &field)).transpose()?;
@@ -163,12 +166,12 @@ fn compile_backend(
                 root: fastcgi.root.clone(),
                 index: fastcgi.index.as_deref().map(Into::into),
                 params: params.collect::<Result<_, Error>>()?,
+                stderr: log_quota(before),
             };
             (Protocol::Fastcgi(settings), fastcgi.keep_connections as usize)
         }
         (None, None) => return Err(error(&field, "neither `http` nor `fastcgi` is set")),
     };
-    let before = before.and_then(|before| before.backends.iter().find(|before| before.name == backend.name));
     let written = backend.endpoints();
     Ok(Backend {
         name: backend.name.clone(),
@@ -181,6 +184,14 @@ fn compile_backend(
         check: balance::check(backend, identity.name, &field)?,
         hold: backend.hold.limit(),
     })
+}
+
+/// That of the same backend before: who wrote too much has not paid for it by a change of the manifest.
+fn log_quota(before: Option<&Backend>) -> Arc<LogQuota> {
+    match before.map(|before| &before.protocol) {
+        Some(Protocol::Fastcgi(settings)) => settings.stderr.clone(),
+        _ => Arc::default(),
+    }
 }
 
 fn endpoint(written: &v1::Endpoint, address: Option<Address>, before: Option<&Backend>) -> Endpoint {

@@ -30,6 +30,22 @@ fn what_is_known_of_an_endpoint_is_handed_on_by_its_name() {
 }
 
 #[test]
+fn what_the_log_has_taken_of_a_backend_is_handed_on_by_its_name() {
+    let spec = |port: u16| {
+        format!(
+            "  backends: [{{name: php, fastcgi: {{port: {port}}}}}, {{name: other, fastcgi: {{port: 1}}}}]\n  rules: [{{backendRefs: [{{name: php}}]}}]\n"
+        )
+    };
+    let before = compiled(&spec(1), None);
+    let after = compiled(&spec(2), Some(&before));
+    let quota = |app: &CompiledApp, index: usize| match &app.backends[index].protocol {
+        Protocol::Fastcgi(settings) => settings.stderr.clone(),
+        Protocol::Http(_) => panic!("it speaks FastCGI"),
+    };
+    assert!(Arc::ptr_eq(&quota(&before, 0), &quota(&after, 0)) && !Arc::ptr_eq(&quota(&after, 0), &quota(&after, 1)));
+}
+
+#[test]
 fn one_endpoint_is_never_taken_out_and_several_are_unless_it_is_said() {
     let ejections: Vec<_> = compiled(
         "  backends:

@@ -88,6 +88,10 @@ pub(super) struct BackendCells {
     /// In the order of [`Fault::ALL`].
     pub(super) faults: [Counter; Fault::ALL.len()],
     pub(super) retries: Counter,
+    /// Bytes of its stderr.
+    pub(super) stderr: Counter,
+    /// Those of them that are not in the log.
+    pub(super) stderr_dropped: Counter,
 }
 
 /// A connection, counted until it is dropped.
@@ -236,6 +240,28 @@ impl BackendCounts {
     pub fn retried(&self) {
         self.0.retries.add(1);
     }
+
+    /// It wrote so many bytes to its stderr.
+    pub fn complained(&self, bytes: usize) {
+        self.0.stderr.add(bytes as u64);
+    }
+
+    /// Bytes of its stderr so far.
+    #[must_use]
+    pub fn stderr(&self) -> u64 {
+        self.0.stderr.get()
+    }
+
+    /// Bytes of its stderr so far that are not in the log.
+    #[must_use]
+    pub fn stderr_dropped(&self) -> u64 {
+        self.0.stderr_dropped.get()
+    }
+
+    /// So many bytes of its stderr are not in the log.
+    pub fn unheard(&self, bytes: usize) {
+        self.0.stderr_dropped.add(bytes as u64);
+    }
 }
 
 impl Shared {
@@ -267,8 +293,14 @@ impl Shared {
         if let Some(known) = cells.backends.iter().find(|known| *known.app == *app && *known.backend == *backend) {
             return known.clone();
         }
-        let new =
-            Arc::new(BackendCells { app: app.into(), backend: backend.into(), faults: Default::default(), retries: Counter::default() });
+        let new = Arc::new(BackendCells {
+            app: app.into(),
+            backend: backend.into(),
+            faults: Default::default(),
+            retries: Counter::default(),
+            stderr: Counter::default(),
+            stderr_dropped: Counter::default(),
+        });
         cells.backends.push(new.clone());
         new
     }

@@ -45,6 +45,8 @@ fn a_scrape_sums_over_the_threads() {
         app.route(0, "main").count(404, 20 * MS, 0, 1);
         app.backend(1, "web").count(Fault::ConnectRefused);
         app.backend(1, "web").retried();
+        app.backend(1, "web").complained(100);
+        app.backend(1, "web").unheard(7);
         shard.held().set(3);
         app.route(0, "main").count_held_up(HeldUp::QueueFull);
         shard.turned_away(TurnedAway::ClientLimit);
@@ -73,6 +75,8 @@ fn a_scrape_sums_over_the_threads() {
         ("lxcproxy_backend_errors_total{app=\"app\",backend=\"web\",reason=\"connect_refused\"}", 2.0),
         ("lxcproxy_backend_errors_total{app=\"app\",backend=\"web\",reason=\"closed\"}", 0.0),
         ("lxcproxy_backend_retries_total{app=\"app\",backend=\"web\"}", 2.0),
+        ("lxcproxy_fastcgi_stderr_bytes_total{app=\"app\",backend=\"web\"}", 200.0),
+        ("lxcproxy_fastcgi_stderr_dropped_bytes_total{app=\"app\",backend=\"web\"}", 14.0),
         ("lxcproxy_requests_held", 6.0),
         ("lxcproxy_http_requests_refused_total{app=\"app\",rule=\"main\",reason=\"queue_full\"}", 2.0),
         ("lxcproxy_connections_total", 4.0),

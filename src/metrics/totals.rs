@@ -147,10 +147,20 @@ fn backends(families: &mut Families<'_>, cells: &[Arc<BackendCells>]) -> fmt::Re
         .into_iter()
         .map(|((app, backend, reason), count)| ([("app", app), ("backend", backend), ("reason", reason)], Value::Count(count)));
     families.family(Kind::Counter, "lxcproxy_backend_errors", "What backends did wrong.", samples)?;
-    let mut retries = BTreeMap::<(&str, &str), u64>::new();
-    for cell in cells {
-        *retries.entry((&cell.app, &cell.backend)).or_default() += cell.retries.get();
-    }
-    let samples = retries.into_iter().map(|((app, backend), count)| ([("app", app), ("backend", backend)], Value::Count(count)));
-    families.family(Kind::Counter, "lxcproxy_backend_retries", "Attempts to send a request to a backend again.", samples)
+    let sum = |of: fn(&BackendCells) -> &Counter| {
+        let mut sums = BTreeMap::<(&str, &str), u64>::new();
+        for cell in cells {
+            *sums.entry((&cell.app, &cell.backend)).or_default() += of(cell).get();
+        }
+        sums.into_iter()
+    };
+    let sample = |((app, backend), count): ((_, _), u64)| ([("app", app), ("backend", backend)], Value::Count(count));
+    let retries = sum(|cell| &cell.retries).map(sample);
+    families.family(Kind::Counter, "lxcproxy_backend_retries", "Attempts to send a request to a backend again.", retries)?;
+    // Few write anything, and those that speak HTTP never do: what never was is left out.
+    let stderr = sum(|cell| &cell.stderr).filter(|(_, count)| *count > 0).map(sample);
+    families.family(Kind::Counter, "lxcproxy_fastcgi_stderr_bytes", "Bytes that applications wrote to their stderr.", stderr)?;
+    let dropped = sum(|cell| &cell.stderr_dropped).filter(|(_, count)| *count > 0).map(sample);
+    let help = "Bytes of stderr that are not in the log: a request or its backend wrote too much.";
+    families.family(Kind::Counter, "lxcproxy_fastcgi_stderr_dropped_bytes", help, dropped)
 }

@@ -81,7 +81,7 @@ impl Proxy {
         Self {
             snapshot: RefCell::new(reader.cached()),
             http: http_backend::Pool::counted(shard.idle_http()),
-            fastcgi: fastcgi::Pool::counted(shard.idle_fastcgi()),
+            fastcgi: fastcgi::Pool::counted(shard.clone()),
             ids: RequestIds::new(),
             dice: pick::Dice::new(),
             turns: balance::Turns::new(),

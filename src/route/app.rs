@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::{HeaderValue, StatusCode};
 
-use super::{Balance, Check, Ejection, Endpoint, Filter, Matcher, Parent, Retry, Session, Template};
+use super::{Balance, Check, Ejection, Endpoint, Filter, LogQuota, Matcher, Parent, Retry, Session, Template};
 use crate::container::init::Init;
 use crate::container::rootfs::Rootfs;
 use crate::names::{AppName, ContainerPath, HostPattern, SectionName};
@@ -159,6 +159,8 @@ pub struct FastcgiSettings {
     pub index: Option<Box<str>>,
     /// Set or replaced, in this order.
     pub params: Vec<(Box<str>, Template)>,
+    /// What the log takes of its stderr, on all threads and in all generations.
+    pub stderr: Arc<LogQuota>,
 }
 
 /// Files of the container.

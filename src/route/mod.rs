@@ -10,6 +10,7 @@ mod filter;
 #[cfg(test)]
 mod fixture;
 mod listeners;
+mod log_quota;
 mod matcher;
 pub mod media;
 pub mod path;
@@ -30,6 +31,7 @@ pub use filter::{
     PathEdit, RateLimit, Redirect, Rewrite, Slot, Slots, Turn, Unusable,
 };
 pub use listeners::{Front, Listeners, Parent};
+pub use log_quota::LogQuota;
 pub use matcher::{Matcher, PathMatcher, Request, Specificity, ValueMatcher, anchored};
 pub use retry::Retry;
 pub use session::{Place, Session, Terms};

@@ -109,7 +109,7 @@ fn backends() -> CompiledApp {
         check: Some(check.clone()),
     };
     let web = backend("web", Protocol::Http(HttpSettings { host: None, protocol: crate::api::v1::HttpProtocol::Http1 }), 4);
-    let php = backend("php", Protocol::Fastcgi(FastcgiSettings { root: None, index: None, params: Vec::new() }), 1);
+    let php = backend("php", Protocol::Fastcgi(FastcgiSettings { root: None, index: None, params: Vec::new(), stderr: Arc::default() }), 1);
     let health = |endpoint: usize| &web.endpoints[endpoint].health;
     std::mem::forget(health(0).begin());
     for (endpoint, failures) in [(0, 1), (1, 2)] {

@@ -80,7 +80,10 @@ impl Pool {
         let content_length = (announced || length > 0).then_some(length);
         let mut upload = Upload::new(environment::encode(settings, &request, content_length, home.is_some()), content);
 
-        let mut kept = home.as_ref().and_then(Home::kept);
+        // The backend may close a kept connection at the moment that a request goes out on it: only one that can be sent again takes that
+        // chance. Any other gets a new connection; the kept one is closed, for it may hold the application's last worker.
+        let repeats = length == 0 && request.method.is_idempotent();
+        let mut kept = home.as_ref().and_then(Home::kept).filter(|_| repeats);
         let mut seen = false;
         loop {
             let (stream, reused) = match kept.take() {
@@ -90,7 +93,7 @@ impl Pool {
                     Err(error) => return Err(Failed { error, unsent: upload.into_content().filter(|_| !seen) }),
                 },
             };
-            let stderr = StderrLog::new(app.name.clone(), request.request_id);
+            let stderr = StderrLog::new(app.clone(), backend, request.request_id, self.shard().clone());
             let mut transfer = Transfer::new(stream, upload, stderr, timeouts.idle);
             match read_head(&mut transfer).await {
                 Ok((head, rest)) => return Ok(respond(head, rest, transfer, request.method, home)?),

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::exchange::Transfer;
 use crate::dial::Stream;
-use crate::metrics::Gauge;
+use crate::metrics::{Gauge, Metrics, Shard};
 use crate::route::CompiledApp;
 
 /// How long a connection waits: a kept one pins a worker of the application.
@@ -23,7 +23,10 @@ const EXPIRY: Duration = Duration::from_secs(10);
 /// FastCGI towards the backends of one thread. Clones share their connections. It belongs into a `LocalSet`: where connections are kept,
 /// a task of it closes those that wait too long.
 #[derive(Debug, Clone)]
-pub struct Pool(Rc<RefCell<Shared>>);
+pub struct Pool {
+    kept: Rc<RefCell<Shared>>,
+    shard: Rc<Shard>,
+}
 
 #[derive(Debug)]
 struct Shared {
@@ -55,27 +58,33 @@ pub(super) struct Home {
 
 impl Default for Pool {
     fn default() -> Self {
-        Self::counted(Gauge::default())
+        Self::counted(Metrics::default().shard())
     }
 }
 
 impl Pool {
-    /// A pool that keeps the number of its waiting connections in a gauge.
+    /// A pool that counts in the shard of its thread: connections that wait, and what applications write to their stderr.
     #[must_use]
-    pub fn counted(idle: Gauge) -> Self {
-        Self::new(EXPIRY, idle)
+    pub fn counted(shard: Rc<Shard>) -> Self {
+        Self::new(EXPIRY, shard)
     }
 
     /// The same; they wait so long at most.
-    pub(super) fn new(expiry: Duration, idle: Gauge) -> Self {
-        Self(Rc::new(RefCell::new(Shared { slots: HashMap::new(), swept: false, expiry, idle })))
+    pub(super) fn new(expiry: Duration, shard: Rc<Shard>) -> Self {
+        let kept = Shared { slots: HashMap::new(), swept: false, expiry, idle: shard.idle_fastcgi() };
+        Self { kept: Rc::new(RefCell::new(kept)), shard }
+    }
+
+    /// Where this thread counts.
+    pub(super) fn shard(&self) -> &Rc<Shard> {
+        &self.shard
     }
 }
 
 impl Home {
     /// `None`: the backend's connections are not kept.
     pub(super) fn new(pool: &Pool, app: &Arc<CompiledApp>, place: (usize, usize), keep: usize) -> Option<Self> {
-        (keep > 0).then(|| Self { shared: Rc::downgrade(&pool.0), app: Arc::downgrade(app), place, keep })
+        (keep > 0).then(|| Self { shared: Rc::downgrade(&pool.kept), app: Arc::downgrade(app), place, keep })
     }
 
     /// A connection that waits here and that the backend has not closed; the youngest.

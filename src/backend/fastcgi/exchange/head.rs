@@ -144,6 +144,9 @@ fn is_of_a_connection(name: &HeaderName) -> bool {
 }
 
 #[cfg(test)]
+mod agree;
+
+#[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
@@ -248,6 +251,15 @@ mod tests {
         #[test]
         fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = (find_end(&bytes, bytes.len() / 2), parse(&bytes.into()));
+        }
+
+        #[test]
+        fn a_head_says_what_its_lines_say_wherever_it_is_cut(
+            lines in prop::collection::vec("(Status|Location|Content-Length|X-A|x-b|Connection)?:? ?[0-9a-z :\r\0]{0,8}\r?\n", 0..8),
+            cut in 0usize..60,
+        ) {
+            let text = lines.concat() + "\n";
+            prop_assert_eq!(agree::disagreement(text.as_bytes(), cut), None);
         }
 
         #[test]

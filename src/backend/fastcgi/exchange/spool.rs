@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -115,19 +116,36 @@ async fn append(file: Option<File>, bytes: Bytes) -> Result<File, Error> {
     spawn_blocking(write).await.unwrap_or_else(|error| Err(error.into())).map_err(Error::Local)
 }
 
-/// A file that goes with its last descriptor, in the system's directory for temporary files.
-#[allow(clippy::disallowed_methods, reason = "the system's own directory for temporary files, never a container's")]
+/// A file that goes with its last descriptor, in the first directory that there is.
 fn nameless_file() -> io::Result<File> {
-    let directory = std::env::temp_dir();
+    let mut problem = io::ErrorKind::NotFound.into();
+    for directory in directories() {
+        match nameless_file_in(&directory) {
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ReadOnlyFilesystem) => problem = error,
+            made => return made,
+        }
+    }
+    Err(problem)
+}
+
+/// What `TMPDIR` names; else those for temporary files, that for large ones first: `/tmp` is often memory (file-hierarchy(7)).
+fn directories() -> Vec<PathBuf> {
+    match std::env::var_os("TMPDIR").filter(|named| !named.is_empty()) {
+        Some(named) => vec![named.into()],
+        None => vec!["/var/tmp".into(), "/tmp".into()],
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "the system's own directories for temporary files, never a container's")]
+fn nameless_file_in(directory: &Path) -> io::Result<File> {
     let mode = Mode::RUSR | Mode::WUSR;
-    match rustix::fs::open(&directory, OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, mode) {
+    match rustix::fs::open(directory, OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, mode) {
         Ok(fd) => return Ok(fd.into()),
         // Not every file system can (overlayfs before Linux 6.3).
         Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {}
         Err(error) => return Err(error.into()),
     }
-    let name = format!(".lxcproxy-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-    let path = directory.join(name);
+    let path = directory.join(format!(".lxcproxy-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::RDWR | OFlags::CLOEXEC;
     let fd = rustix::fs::openat(CWD, &path, flags, mode)?;
     rustix::fs::unlink(&path)?;

@@ -22,6 +22,9 @@ const FIRST_READ: usize = 8 * 1024;
 /// Room for a read, once one has filled the first: a whole record.
 const LARGE_READ: usize = 64 * 1024;
 
+/// `FCGI_OVERLOADED`: the request was not taken, for lack of some resource (specification section 5.5).
+const OVERLOADED: u8 = 2;
+
 /// What a backend has to say to the client.
 #[derive(Debug)]
 pub(super) enum Output {
@@ -40,14 +43,17 @@ pub(in crate::backend::fastcgi) struct Transfer {
     stderr: StderrLog,
     idle: Idle,
     read_size: usize,
+    /// It has said something, in whatever record.
     received: bool,
+    /// It has said something to the client.
+    answered: bool,
 }
 
 impl Transfer {
     /// Starts a request; `idle`: how long the backend may neither take nor give a byte.
     pub(super) fn new(stream: Stream, upload: Upload, stderr: StderrLog, idle: Option<Duration>) -> Self {
         let idle = Idle { limit: idle, timer: None, armed: false };
-        Self { stream, decoder: Decoder::default(), upload, stderr, idle, read_size: FIRST_READ, received: false }
+        Self { stream, decoder: Decoder::default(), upload, stderr, idle, read_size: FIRST_READ, received: false, answered: false }
     }
 
     /// The next piece of the answer; meanwhile the request is sent.
@@ -78,9 +84,14 @@ impl Transfer {
     pub(super) fn output_in_hand(&mut self) -> Result<Option<Output>, Error> {
         while let Some(event) = self.decoder.event().map_err(|RecordError(words)| Error::Protocol(words))? {
             match event {
-                Event::Stdout(bytes) => return Ok(Some(Output::Data(bytes))),
+                Event::Stdout(bytes) => {
+                    self.answered = true;
+                    return Ok(Some(Output::Data(bytes)));
+                }
                 Event::Stderr(bytes) => self.stderr.write(&bytes),
                 Event::EndRequest { protocol_status: 0, .. } => return Ok(Some(Output::End)),
+                // It has not begun.
+                Event::EndRequest { protocol_status: OVERLOADED, .. } if !self.answered => return Err(Error::Refused),
                 Event::EndRequest { protocol_status, .. } => return Err(Error::Protocol(refusal(protocol_status))),
             }
         }
@@ -128,7 +139,7 @@ impl Transfer {
 fn refusal(protocol_status: u8) -> &'static str {
     match protocol_status {
         1 => "it can't take a second request on one connection",
-        2 => "it is overloaded",
+        OVERLOADED => "it is overloaded",
         3 => "it is no responder",
         _ => "the request ended with an unknown status",
     }

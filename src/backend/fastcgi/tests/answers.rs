@@ -124,7 +124,15 @@ fn a_breach_of_the_protocol_is_told_from_an_early_end() {
             [record(6, 1, &vec![b'a'; 65_535], 0), record(6, 1, b"aa", 0)].concat(),
             record(6, 2, b"A: b\n\n", 0),
             b"HTTP/1.1 200 OK\r\n\r\n".to_vec(),
-            record(3, 1, &[0, 0, 0, 0, 2, 0, 0, 0], 0),
+            whole("", b""),
+            // FCGI_CANT_MPX_CONN, FCGI_UNKNOWN_ROLE, and one that there is not.
+            record(3, 1, &[0, 0, 0, 0, 1, 0, 0, 0], 0),
+            record(3, 1, &[0, 0, 0, 0, 3, 0, 0, 0], 0),
+            record(3, 1, &[0, 0, 0, 0, 9, 0, 0, 0], 0),
+            // Overloaded, after it had begun.
+            [record(6, 1, b"A: b\n", 0), record(3, 1, &[0, 0, 0, 0, 2, 0, 0, 0], 0)].concat(),
+            record(3, 1, &END[..4], 0),
+            record(5, 1, b"A: b\n\n", 0),
         ] {
             let outcome = outcome(Method::GET, answer).await;
             assert!(matches!(outcome, Err(Error::Protocol(_))), "{outcome:?}");
@@ -163,5 +171,91 @@ fn a_backend_that_is_away_is_told_from_one_that_refuses() {
         let root = Arc::new(Rootfs::open(peer.directory.path()).unwrap());
         peer.app = app(Some(Address::Unix { root, path: "/none.sock".parse().unwrap() }), 0);
         assert!(matches!(peer.get().await, Err(Error::Connect(_))));
+    });
+}
+
+#[test]
+fn an_overloaded_backend_has_refused_the_request_and_broken_nothing() {
+    run(async {
+        let overloaded = record(3, 1, &[0, 0, 0, 0, 2, 0, 0, 0], 0);
+        assert!(matches!(outcome(Method::GET, overloaded.clone()).await, Err(Error::Refused)));
+        let complaining = [record(7, 1, b"too much to do", 0), overloaded].concat();
+        assert!(matches!(outcome(Method::GET, complaining).await, Err(Error::Refused)));
+    });
+}
+
+#[test]
+fn the_exit_status_of_an_application_does_not_change_its_answer() {
+    run(async {
+        let head = record(6, 1, b"Status: 500\n\nsorry", 0);
+        let answer = [head, record(3, 1, &[0, 0, 0, 255, 0, 0, 0, 0], 0)].concat();
+        assert_eq!(outcome(Method::GET, answer).await.unwrap(), (500, "sorry".to_owned()));
+    });
+}
+
+#[test]
+fn what_follows_the_end_is_nobodys() {
+    run(async {
+        let mut answer = whole("A: b\n\n", b"one");
+        answer.extend(whole("Status: 500\n\n", b"two"));
+        answer.extend(b"and what is no record");
+        assert_eq!(outcome(Method::GET, answer).await.unwrap(), (200, "one".to_owned()));
+    });
+}
+
+#[test]
+fn complaints_in_the_middle_of_head_and_body_are_no_part_of_them() {
+    run(async {
+        let answer = [
+            record(6, 1, b"Sta", 1),
+            record(7, 1, b"in the head", 0),
+            record(6, 1, b"tus: 201\r\n\r", 0),
+            record(7, 1, b"between", 7),
+            record(6, 1, b"\nbo", 0),
+            record(7, 1, b"in the body", 255),
+            record(6, 1, b"dy", 0),
+            record(7, 1, b"", 0),
+            record(6, 1, b"", 0),
+            record(7, 1, b"behind it", 0),
+            record(3, 1, &END, 0),
+        ];
+        assert_eq!(outcome(Method::GET, answer.concat()).await.unwrap(), (201, "body".to_owned()));
+    });
+}
+
+#[test]
+fn a_backend_that_only_closes_its_mouth_has_closed() {
+    run(async {
+        for said in [&b""[..], &record(7, 1, b"oops", 0), &record(6, 1, b"A: b\n", 0)] {
+            let peer = Peer::new(0);
+            let half = async {
+                let mut stream = peer.accept().await;
+                read_request(&mut stream).await;
+                stream.write_all(said).await.unwrap();
+                stream.shutdown().await.unwrap();
+                assert_eq!(stream.read(&mut [0; 8]).await.unwrap(), 0, "and so have we");
+            };
+            let (result, ()) = tokio::join!(peer.get(), half);
+            assert!(matches!(result, Err(Error::Closed(_))), "{result:?}");
+        }
+    });
+}
+
+#[test]
+fn an_answer_in_records_of_every_length_is_whole() {
+    run(async {
+        let lengths = [1_usize, 127, 128, 255, 256, 65_535];
+        let body: Vec<u8> = (0..lengths.iter().sum()).map(|at: usize| b'a' + u8::try_from(at % 26).unwrap()).collect();
+        let mut answer = record(6, 1, b"A: b\n\n", 8);
+        let mut rest = &body[..];
+        for (padding, length) in [0, 1, 7, 127, 128, 255].into_iter().zip(lengths) {
+            let (piece, later) = rest.split_at(length);
+            answer.extend(record(6, 1, piece, padding));
+            answer.extend(record(6, 1, b"", padding));
+            rest = later;
+        }
+        answer.extend(record(3, 1, &END, 255));
+        let (status, text) = outcome(Method::GET, answer).await.unwrap();
+        assert!(status == 200 && text.as_bytes() == body, "{} bytes", text.len());
     });
 }

@@ -57,6 +57,103 @@ fn a_chunked_body_is_measured_in_memory_or_in_a_file() {
 }
 
 #[test]
+fn a_body_of_every_length_is_cut_into_records_that_hold_it_and_its_end_follows() {
+    run(async {
+        for (size, records) in [
+            (0, vec![]),
+            (1, vec![1]),
+            (127, vec![127]),
+            (128, vec![128]),
+            (65_535, vec![65_535]),
+            (65_536, vec![65_535, 1]),
+            (131_070, vec![65_535, 65_535]),
+            (131_071, vec![65_535, 65_535, 1]),
+        ] {
+            let peer = Peer::new(0);
+            let sent = pattern(size);
+            // Measured in memory it is in one piece.
+            let (body, mut client) = body_of(CHUNKED.as_bytes(), None).await;
+            let upload = async {
+                client.write_all(format!("{size:x}\r\n").as_bytes()).await.unwrap();
+                if size > 0 {
+                    client.write_all(&sent).await.unwrap();
+                    client.write_all(b"\r\n0\r\n").await.unwrap();
+                }
+                client.write_all(b"\r\n").await.unwrap();
+                client
+            };
+            let backend = async {
+                let mut stream = peer.accept().await;
+                let (_, params) = read_params(&mut stream).await;
+                let (mut lengths, mut seen) = (Vec::new(), Vec::new());
+                loop {
+                    let (kind, content) = read_record(&mut stream).await;
+                    assert_eq!(kind, 5);
+                    if content.is_empty() {
+                        break;
+                    }
+                    lengths.push(content.len());
+                    seen.extend(content);
+                }
+                stream.write_all(&whole("A: b\n\n", b"ok")).await.unwrap();
+                assert_eq!(lengths, records);
+                assert!(seen == sent && (size == 0 || params["CONTENT_LENGTH"] == size.to_string()), "{size}");
+            };
+            let (response, (), _client) = tokio::join!(peer.exchange(Method::POST, body, TIMEOUTS), backend, upload);
+            assert_eq!(text(response.unwrap()).await.unwrap(), "ok");
+        }
+    });
+}
+
+#[test]
+fn a_client_that_leaves_while_its_answer_comes_ends_the_request_at_the_backend() {
+    run(async {
+        let peer = Peer::new(0);
+        let (body, client) = body_of((post(100) + "half of it").as_bytes(), None).await;
+        let backend = async {
+            let mut stream = peer.accept().await;
+            read_params(&mut stream).await;
+            assert_eq!(read_record(&mut stream).await, (5, b"half of it".to_vec()));
+            stream.write_all(&record(6, 1, b"A: b\n\nfirst", 0)).await.unwrap();
+            stream
+        };
+        let (response, mut stream) = tokio::join!(peer.exchange(Method::POST, body, TIMEOUTS), backend);
+        let mut body = response.unwrap().into_body();
+        assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "first");
+        drop(client);
+        assert!(matches!(body.frame().await, Some(Err(Error::Downstream(_)))));
+        drop(body);
+        assert_eq!(stream.read(&mut [0; 8]).await.unwrap(), 0, "no end of the body, no more bytes");
+    });
+}
+
+#[test]
+fn an_early_answer_may_stream_while_the_body_is_still_sent() {
+    run(async {
+        let peer = Peer::new(0);
+        let (body, mut client) = body_of((post(8) + "half").as_bytes(), None).await;
+        let (response, mut stream) = tokio::join!(peer.exchange(Method::POST, body, TIMEOUTS), async {
+            let mut stream = peer.accept().await;
+            read_params(&mut stream).await;
+            stream.write_all(&record(6, 1, b"A: b\n\nearly", 0)).await.unwrap();
+            assert_eq!(read_record(&mut stream).await, (5, b"half".to_vec()));
+            stream
+        });
+        let mut body = response.unwrap().into_body();
+        assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "early");
+        client.write_all(b"more").await.unwrap();
+        let rest = async {
+            assert_eq!(read_record(&mut stream).await, (5, b"more".to_vec()));
+            assert_eq!(read_record(&mut stream).await, (5, Vec::new()));
+            stream.write_all(&record(6, 1, b" and late", 0)).await.unwrap();
+            stream.write_all(&record(3, 1, &END, 0)).await.unwrap();
+        };
+        let (rest_of_body, ()) = tokio::join!(body.collect(), rest);
+        assert_eq!(rest_of_body.unwrap().to_bytes(), " and late");
+    });
+}
+
+#[test]
 fn an_answer_may_come_before_the_body_is_read() {
     run(async {
         let peer = Peer::new(0);

@@ -95,8 +95,8 @@ impl Peer {
     }
 }
 
-fn app(address: Option<Address>, keep: usize) -> Arc<CompiledApp> {
-    let settings = FastcgiSettings { root: None, index: None, params: Vec::new() };
+pub(super) fn app(address: Option<Address>, keep: usize) -> Arc<CompiledApp> {
+    let settings = FastcgiSettings { root: None, index: None, params: Vec::new(), stderr: Arc::default() };
     let endpoint = Endpoint { name: "/app.sock".into(), address, health: Arc::default() };
     let backend = Backend {
         name: "php".parse().unwrap(),

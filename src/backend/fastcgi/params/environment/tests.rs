@@ -8,6 +8,7 @@ fn settings(root: Option<&str>, params: &[(&str, &str)]) -> FastcgiSettings {
         root: root.map(|root| root.parse().unwrap()),
         index: Some("index.php".into()),
         params: params.iter().map(|(name, value)| ((*name).into(), Template::parse(value).unwrap())).collect(),
+        stderr: std::sync::Arc::default(),
     }
 }
 
