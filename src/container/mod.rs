@@ -2,9 +2,12 @@
 //!
 //! In: a reference from a manifest. Out: [`Container`]. Never: a joined path; a root that outlives its init unnoticed.
 
+mod host_file;
 pub mod init;
 mod lxc;
 pub mod netns;
+mod nspawn;
+mod pid_file;
 mod readiness;
 pub mod rootfs;
 mod runtimes;
@@ -51,7 +54,7 @@ pub struct Instance {
     pub init_pid: Option<u32>,
 }
 
-/// Something that runs containers. New runtimes (Incus, LXD, nspawn) implement this and are added to [`Runtimes`].
+/// Something that runs containers. New runtimes (Incus, LXD) implement this and are added to [`Runtimes`].
 pub trait Runtime: fmt::Debug + Send + Sync {
     /// What it knows about this container, now.
     ///

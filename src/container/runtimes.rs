@@ -14,10 +14,10 @@ use rustix::io::Errno;
 use super::init::Init;
 use super::lxc::Lxc;
 use super::netns::Network;
+use super::nspawn::Nspawn;
 use super::rootfs::Rootfs;
-use super::{Container, Error, Instance, Runtime};
+use super::{Container, Error, Instance, Runtime, pid_file};
 use crate::api::v1::{ContainerRef, Runtime as Kind};
-use crate::names::ContainerName;
 
 /// Every runtime of this host.
 #[derive(Debug)]
@@ -43,10 +43,13 @@ impl Runtimes {
     /// The runtimes, with plain LXC's containers at `lxcpath` (`None`: LXC's own default).
     #[must_use]
     pub fn new(lxcpath: Option<PathBuf>) -> Self {
-        Self { runtimes: vec![(Kind::Lxc, Box::new(Lxc::new(lxcpath)))], running: Mutex::default() }
+        let runtimes: Vec<(Kind, Box<dyn Runtime>)> =
+            vec![(Kind::Lxc, Box::new(Lxc::new(lxcpath))), (Kind::Nspawn, Box::new(Nspawn::new()))];
+        Self { runtimes, running: Mutex::default() }
     }
 
-    /// Finds a container and enters it. `None` is the host itself; `base` is the directory of the manifest, for a relative `rootfs:`.
+    /// Finds a container and enters it. `None` is the host itself; `base` is the directory of the manifest, where a relative
+    /// `rootfs:` or `pidFile:` starts.
     /// `before`: what was found last; it is returned again, `Arc` for `Arc`, if nothing has changed.
     ///
     /// # Errors
@@ -56,19 +59,20 @@ impl Runtimes {
             None => directory(Path::new("/"), before),
             Some(ContainerRef { runtime: Kind::Directory, rootfs: Some(rootfs), .. }) => directory(&base.join(rootfs), before),
             Some(ContainerRef { runtime: Kind::Directory, .. }) => Err(Error::Failed("a `Directory` needs `rootfs:`".into())),
-            Some(reference) => match self.still_running(reference) {
-                Some(container) => Ok(container),
-                None => self.find(reference, before).await,
-            },
+            Some(reference) => {
+                let reference = reference.anchored(base);
+                match self.still_running(&reference) {
+                    Some(container) => Ok(container),
+                    None => self.find(&reference, before).await,
+                }
+            }
         }
     }
 
     async fn find(&self, reference: &ContainerRef, before: Option<&Container>) -> Result<Container, Error> {
-        let Some(name) = &reference.name else {
-            return Err(Error::Failed("a container needs a `name:`".into()));
-        };
+        let name = reference.called();
         for _ in 0..ATTEMPTS {
-            let instance = self.inspect(reference, name).await?;
+            let instance = self.inspect(reference).await?;
             let Some(pid) = instance.init_pid else {
                 return stopped(name, &instance, before);
             };
@@ -83,7 +87,7 @@ impl Runtimes {
             };
             // Between the answer and the look at the pid, init may have ended and the pid gone to somebody else: only a second
             // answer, given while the process is held, proves that it is the container's.
-            if self.inspect(reference, name).await?.init_pid != Some(pid) {
+            if self.inspect(reference).await?.init_pid != Some(pid) {
                 continue;
             }
             if container.root.as_deref().is_some_and(is_of_host) {
@@ -95,7 +99,13 @@ impl Runtimes {
         Err(Error::Failed(format!("container `{name}` keeps restarting; it could not be entered")))
     }
 
-    async fn inspect(&self, reference: &ContainerRef, name: &ContainerName) -> Result<Instance, Error> {
+    async fn inspect(&self, reference: &ContainerRef) -> Result<Instance, Error> {
+        if let Some(file) = &reference.pid_file {
+            return pid_file::inspect(Path::new(file), reference.rootfs.as_deref().map(Path::new));
+        }
+        let Some(name) = &reference.name else {
+            return Err(Error::Failed("a container needs a `name:`".into()));
+        };
         let mut unknown = None;
         for (kind, runtime) in &self.runtimes {
             if reference.runtime != Kind::Auto && reference.runtime != *kind {
@@ -113,6 +123,10 @@ impl Runtimes {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let known = running.get(reference)?;
         let (init, root) = (known.init.upgrade()?, known.root.upgrade()?);
+        if let Some(file) = &reference.pid_file {
+            // A successor may be named in it before the one that it follows has ended.
+            pid_file::inspect(Path::new(file), None).ok().filter(|now| now.init_pid == Some(init.pid))?;
+        }
         let network = Some(known.network.clone());
         init.is_running().then_some(Container { root: Some(root), init: Some(init), alive: true, network })
     }
@@ -150,7 +164,7 @@ fn directory(path: &Path, before: Option<&Container>) -> Result<Container, Error
 }
 
 /// A stopped container: its root on disk, if that can be had.
-fn stopped(name: &ContainerName, instance: &Instance, before: Option<&Container>) -> Result<Container, Error> {
+fn stopped(name: &str, instance: &Instance, before: Option<&Container>) -> Result<Container, Error> {
     let root = match instance.rootfs.as_deref().map(|path| open(path, before)) {
         Some(Ok(root)) if is_of_host(&root) => {
             return Err(Error::Failed(format!("the root of container `{name}` is the host's own `/`; it is not entered")));
@@ -193,7 +207,7 @@ fn ended(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(Errno::SRCH.raw_os_error())
 }
 
-fn refused(name: &ContainerName, pid: u32, error: &io::Error) -> Error {
+fn refused(name: &str, pid: u32, error: &io::Error) -> Error {
     if error.kind() == io::ErrorKind::PermissionDenied {
         let place = format!("the root of its init (pid {pid})");
         return Error::PermissionDenied(format!("container `{name}`: {place} can't be entered; lxcproxy needs CAP_SYS_PTRACE"));
@@ -242,10 +256,26 @@ mod tests {
     #[tokio::test]
     async fn a_runtime_that_is_not_there_yet_is_refused_by_name() {
         let runtimes = Runtimes::new(None);
-        for kind in [Kind::Incus, Kind::Lxd, Kind::Nspawn] {
+        for kind in [Kind::Incus, Kind::Lxd] {
             let error = runtimes.enter(Some(&reference(kind, None)), Path::new("/"), None).await.unwrap_err();
             assert!(matches!(&error, Error::Failed(text) if text.contains("not supported by this version")), "{error}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_relative_pid_file_is_another_one_for_each_manifest_and_says_when_its_container_is_stopped() {
+        let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        std::fs::create_dir(one.path().join("root")).unwrap();
+        let reference = ContainerRef { name: None, pid_file: Some("x.pid".into()), ..reference(Kind::Auto, Some("root")) };
+        let runtimes = Runtimes::new(None);
+        let stopped = runtimes.enter(Some(&reference), one.path(), None).await.unwrap();
+        assert!(!stopped.alive && stopped.init.is_none() && stopped.root.is_some() && stopped.network.is_none());
+        let rootless = runtimes.enter(Some(&reference), two.path(), None).await.unwrap();
+        assert!(!rootless.alive && rootless.root.is_none());
+        std::fs::write(two.path().join("x.pid"), format!("{}\n", std::process::id())).unwrap();
+        let error = runtimes.enter(Some(&reference), two.path(), Some(&rootless)).await.unwrap_err();
+        assert!(matches!(&error, Error::Failed(text) if text.contains("x.pid") && text.contains("the host's own")), "{error}");
+        assert!(!runtimes.enter(Some(&reference), one.path(), Some(&stopped)).await.unwrap().alive);
     }
 
     #[tokio::test]
