@@ -127,7 +127,7 @@ impl Container {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = spec.name.unwrap_or_else(|| format!("lxcproxy-test-{}-{number}", std::process::id()));
         let container = Self { name, lxcpath: spec.lxcpath.unwrap_or_else(LxcPath::new) };
-        container.furnish();
+        skeleton(&container.rootfs(), &container.name);
         container.configure(spec.shifted, spec.overlay);
         let mut commands = spec.commands;
         if spec.php_fpm {
@@ -259,11 +259,6 @@ impl Container {
         let mut command = self.lxc("lxc-attach");
         command.args(["--clear-env", "-v", "PATH=/usr/sbin:/usr/bin", "--"]);
         command
-    }
-
-    fn furnish(&self) {
-        let root = self.rootfs();
-        skeleton(&root, &self.name);
     }
 
     fn configure(&self, shifted: bool, overlay: bool) {

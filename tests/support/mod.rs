@@ -15,6 +15,7 @@ pub mod log;
 pub mod lxc;
 pub mod netns;
 pub mod nginx;
+pub mod nspawn;
 pub mod openmetrics;
 pub mod recorder;
 pub mod site;
@@ -28,7 +29,7 @@ pub use daemon::PATIENCE;
 use netns::Netns;
 use tempfile::TempDir;
 
-/// Leaves the test out if one of these is missing and may be: `lxc`, `root`, `php-fpm`, `php`, or a program's name.
+/// Leaves the test out if one of these is missing and may be: `lxc`, `nspawn`, `machined`, `root`, `php-fpm`, `php`, or a program's name.
 macro_rules! needs {
     ($($what:ident),+ $(,)?) => {
         if $crate::support::left_out(module_path!(), &[$(stringify!($what)),+]) {
@@ -62,6 +63,8 @@ fn is_there(need: &str) -> bool {
     match need {
         "root" => rustix::process::geteuid().is_root(),
         "lxc" => ["lxc-start", "lxc-info", "lxc-monitor", "lxc-attach", "lxc-stop"].iter().all(|tool| on_path(tool)),
+        "nspawn" => ["systemd-nspawn", "nsenter"].iter().all(|tool| on_path(tool)),
+        "machined" => on_path("dbus-daemon") && std::path::Path::new(nspawn::MACHINED).is_file(),
         "php-fpm" => on_path("php-fpm8.2"),
         "php" => on_path("php8.2"),
         program => on_path(program),
