@@ -84,12 +84,15 @@ impl Machined {
 impl Drop for Machined {
     fn drop(&mut self) {
         for child in self.children.iter_mut().rev() {
-            // Asked to end, machined takes its sockets with it.
             let _ = Command::new("kill").arg(child.id().to_string()).output();
             let look = || child.try_wait().ok().flatten().map(drop).ok_or_else(|| "it goes on".to_owned());
             if super::daemon::eventually(super::PATIENCE, look).is_err() {
                 end(child);
             }
+        }
+        if !is_booted() {
+            // Where programs ask machined for users; it leaves the socket behind.
+            let _ = fs::remove_file("/run/systemd/userdb/io.systemd.Machine");
         }
         remove(&self.top);
     }
