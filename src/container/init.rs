@@ -11,7 +11,9 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
+use rustix::param::clock_ticks_per_second;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::time::{ClockId, clock_gettime};
 use tokio::io::Interest;
 
 use super::netns::Network;
@@ -81,6 +83,17 @@ impl Init {
         let mut watched = [PollFd::new(&self.pidfd, PollFlags::IN)];
         // A pidfd is readable from the end of its process on. A failed poll says nothing.
         !matches!(poll(&mut watched, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(1..))
+    }
+
+    /// Whether it began after a moment of `CLOCK_MONOTONIC`: then what was known at that moment is about another process, which had its
+    /// pid before.
+    #[must_use]
+    pub fn began_after(&self, moment: Duration) -> bool {
+        // It is known by the time since boot, in which a machine may also have slept: at most so long as until now.
+        let now = |clock| Duration::try_from(clock_gettime(clock)).unwrap_or_default();
+        let slept = now(ClockId::Boottime).saturating_sub(now(ClockId::Monotonic));
+        let ticks = clock_ticks_per_second().max(1);
+        Duration::from_millis(self.start_time.saturating_mul(1000) / ticks) > moment.saturating_add(slept)
     }
 
     /// Whether it is about to end, or has ended: the kernel kills a container's processes on the way out of its init, so a process of the
@@ -159,6 +172,7 @@ mod tests {
         let init = Init::open(child.id()).unwrap();
         assert!(init.is_running() && !init.is_ending());
         assert!(init.enter().is_ok());
+        assert!(init.began_after(Duration::from_secs(1)) && !init.began_after(Duration::from_secs(u64::MAX)));
         drop(child.stdin.take());
         let both = async { tokio::join!(init.ended(), init.ended()) };
         tokio::time::timeout(Duration::from_secs(10), both).await.unwrap();

@@ -2,10 +2,13 @@
 //!
 //! In: a reference from a manifest. Out: [`Container`]. Never: a joined path; a root that outlives its init unnoticed.
 
+mod host_file;
 mod incus;
 pub mod init;
 mod lxc;
 pub mod netns;
+mod nspawn;
+mod pid_file;
 mod readiness;
 pub mod rootfs;
 mod runtimes;

@@ -15,10 +15,10 @@ use super::incus::{self, Product};
 use super::init::Init;
 use super::lxc::Lxc;
 use super::netns::Network;
+use super::nspawn::Nspawn;
 use super::rootfs::Rootfs;
-use super::{Container, Error, Instance, Runtime};
+use super::{Container, Error, Instance, Runtime, pid_file};
 use crate::api::v1::{ContainerRef, Runtime as Kind};
-use crate::names::ContainerName;
 
 /// Every runtime of this host.
 #[derive(Debug)]
@@ -48,11 +48,13 @@ impl Runtimes {
             (Kind::Lxc, Box::new(Lxc::new(lxcpath))),
             (Kind::Incus, Box::new(incus::Daemon::new(Product::Incus))),
             (Kind::Lxd, Box::new(incus::Daemon::new(Product::Lxd))),
+            (Kind::Nspawn, Box::new(Nspawn::new())),
         ];
         Self { runtimes, running: Mutex::default() }
     }
 
-    /// Finds a container and enters it. `None` is the host itself; `base` is the directory of the manifest, for a relative `rootfs:`.
+    /// Finds a container and enters it. `None` is the host itself; `base` is the directory of the manifest, where a relative
+    /// `rootfs:` or `pidFile:` starts.
     /// `before`: what was found last; it is returned again, `Arc` for `Arc`, if nothing has changed.
     ///
     /// # Errors
@@ -62,19 +64,20 @@ impl Runtimes {
             None => directory(Path::new("/"), before),
             Some(ContainerRef { runtime: Kind::Directory, rootfs: Some(rootfs), .. }) => directory(&base.join(rootfs), before),
             Some(ContainerRef { runtime: Kind::Directory, .. }) => Err(Error::Failed("a `Directory` needs `rootfs:`".into())),
-            Some(reference) => match self.still_running(reference) {
-                Some(container) => Ok(container),
-                None => self.find(reference, before).await,
-            },
+            Some(reference) => {
+                let reference = reference.anchored(base);
+                match self.still_running(&reference) {
+                    Some(container) => Ok(container),
+                    None => self.find(&reference, before).await,
+                }
+            }
         }
     }
 
     async fn find(&self, reference: &ContainerRef, before: Option<&Container>) -> Result<Container, Error> {
-        let Some(name) = &reference.name else {
-            return Err(Error::Failed("a container needs a `name:`".into()));
-        };
+        let name = reference.called();
         for _ in 0..ATTEMPTS {
-            let instance = self.inspect(reference, name).await?;
+            let instance = self.inspect(reference).await?;
             let Some(pid) = instance.init_pid else {
                 return stopped(name, &instance, before);
             };
@@ -89,7 +92,7 @@ impl Runtimes {
             };
             // Between the answer and the look at the pid, init may have ended and the pid gone to somebody else: only a second
             // answer, given while the process is held, proves that it is the container's.
-            if self.inspect(reference, name).await?.init_pid != Some(pid) {
+            if self.inspect(reference).await?.init_pid != Some(pid) {
                 continue;
             }
             if container.root.as_deref().is_some_and(is_of_host) {
@@ -102,7 +105,13 @@ impl Runtimes {
     }
 
     /// `Auto`: the first that knows the name. One that is not there, hangs or is forbidden does not hide another that knows it.
-    async fn inspect(&self, reference: &ContainerRef, name: &ContainerName) -> Result<Instance, Error> {
+    async fn inspect(&self, reference: &ContainerRef) -> Result<Instance, Error> {
+        if let Some(file) = &reference.pid_file {
+            return pid_file::inspect(Path::new(file), reference.rootfs.as_deref().map(Path::new));
+        }
+        let Some(name) = &reference.name else {
+            return Err(Error::Failed("a container needs a `name:`".into()));
+        };
         let mut failures = Vec::new();
         for (kind, runtime) in &self.runtimes {
             if reference.runtime != Kind::Auto && reference.runtime != *kind {
@@ -113,13 +122,17 @@ impl Runtimes {
                 Err(error) => failures.push(error),
             }
         }
-        Err(all(failures).unwrap_or_else(|| Error::Failed(format!("runtime `{:?}` is not supported by this version", reference.runtime))))
+        Err(all(failures).unwrap_or_else(|| Error::Failed(format!("runtime `{:?}` has no containers by name", reference.runtime))))
     }
 
     fn still_running(&self, reference: &ContainerRef) -> Option<Container> {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let known = running.get(reference)?;
         let (init, root) = (known.init.upgrade()?, known.root.upgrade()?);
+        if let Some(file) = &reference.pid_file {
+            // A successor may be named in it before the one that it follows has ended.
+            pid_file::inspect(Path::new(file), None).ok().filter(|now| now.init_pid == Some(init.pid))?;
+        }
         let network = Some(known.network.clone());
         init.is_running().then_some(Container { root: Some(root), init: Some(init), alive: true, network })
     }
@@ -177,7 +190,7 @@ fn directory(path: &Path, before: Option<&Container>) -> Result<Container, Error
 }
 
 /// A stopped container: its root on disk, if that can be had.
-fn stopped(name: &ContainerName, instance: &Instance, before: Option<&Container>) -> Result<Container, Error> {
+fn stopped(name: &str, instance: &Instance, before: Option<&Container>) -> Result<Container, Error> {
     let root = match instance.rootfs.as_deref().map(|path| open(path, before)) {
         Some(Ok(root)) if is_of_host(&root) => {
             return Err(Error::Failed(format!("the root of container `{name}` is the host's own `/`; it is not entered")));
@@ -220,7 +233,7 @@ fn ended(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(Errno::SRCH.raw_os_error())
 }
 
-fn refused(name: &ContainerName, pid: u32, error: &io::Error) -> Error {
+fn refused(name: &str, pid: u32, error: &io::Error) -> Error {
     if error.kind() == io::ErrorKind::PermissionDenied {
         let place = format!("the root of its init (pid {pid})");
         return Error::PermissionDenied(format!("container `{name}`: {place} can't be entered; lxcproxy needs CAP_SYS_PTRACE"));
@@ -229,104 +242,4 @@ fn refused(name: &ContainerName, pid: u32, error: &io::Error) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn reference(runtime: Kind, rootfs: Option<&str>) -> ContainerRef {
-        ContainerRef { name: "web".parse().ok(), runtime, path: None, rootfs: rootfs.map(str::to_owned), pid_file: None }
-    }
-
-    fn root(container: &Container) -> &Arc<Rootfs> {
-        container.root.as_ref().unwrap()
-    }
-
-    #[tokio::test]
-    async fn an_unchanged_directory_keeps_its_root_and_a_replaced_one_does_not() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir(dir.path().join("root")).unwrap();
-        let runtimes = Runtimes::new(None);
-        let reference = reference(Kind::Directory, Some("root"));
-        let first = runtimes.enter(Some(&reference), dir.path(), None).await.unwrap();
-        assert!(first.alive && matches!(first.network, Some(Network::Host)));
-        let second = runtimes.enter(Some(&reference), dir.path(), Some(&first)).await.unwrap();
-        assert!(Arc::ptr_eq(root(&first), root(&second)));
-        std::fs::rename(dir.path().join("root"), dir.path().join("old")).unwrap();
-        let gone = runtimes.enter(Some(&reference), dir.path(), Some(&second)).await.unwrap_err();
-        assert!(matches!(gone, Error::NotFound(_)), "{gone}");
-        std::fs::create_dir(dir.path().join("root")).unwrap();
-        let third = runtimes.enter(Some(&reference), dir.path(), Some(&second)).await.unwrap();
-        assert!(!Arc::ptr_eq(root(&second), root(&third)));
-    }
-
-    #[tokio::test]
-    async fn no_reference_is_the_host() {
-        let runtimes = Runtimes::new(None);
-        let host = runtimes.enter(None, Path::new("/nowhere"), None).await.unwrap();
-        assert!(host.alive && host.init.is_none());
-        assert!(is_of_host(root(&host)));
-    }
-
-    #[tokio::test]
-    async fn a_runtime_that_is_not_there_yet_is_refused_by_name() {
-        let error = Runtimes::new(None).enter(Some(&reference(Kind::Nspawn, None)), Path::new("/"), None).await.unwrap_err();
-        assert!(matches!(&error, Error::Failed(text) if text.contains("not supported by this version")), "{error}");
-    }
-
-    /// A runtime that always says the same.
-    #[derive(Debug)]
-    struct Says(Result<Instance, Error>);
-
-    impl Runtime for Says {
-        fn inspect<'a>(&'a self, _: &'a ContainerName, _: Option<&'a str>) -> crate::container::BoxFuture<'a, Result<Instance, Error>> {
-            Box::pin(std::future::ready(self.0.clone()))
-        }
-    }
-
-    fn says(answers: [Result<Instance, Error>; 3]) -> Runtimes {
-        let runtimes = [Kind::Lxc, Kind::Incus, Kind::Lxd].into_iter().zip(answers);
-        let runtimes = runtimes.map(|(kind, answer)| (kind, Box::new(Says(answer)) as Box<dyn Runtime>)).collect();
-        Runtimes { runtimes, running: Mutex::default() }
-    }
-
-    async fn found(runtimes: &Runtimes, kind: Kind) -> Result<Instance, Error> {
-        runtimes.inspect(&reference(kind, None), &"web".parse().unwrap()).await
-    }
-
-    #[tokio::test]
-    async fn auto_is_the_first_that_knows_the_name_whatever_the_others_say() {
-        let known = |path: &str| Instance { rootfs: Some(path.into()), init_pid: None };
-        for silent in [Error::NotFound("no".into()), Error::Failed("hangs".into()), Error::PermissionDenied("not for you".into())] {
-            let runtimes = says([Err(silent.clone()), Ok(known("/incus")), Ok(known("/lxd"))]);
-            assert_eq!(found(&runtimes, Kind::Auto).await.unwrap(), known("/incus"), "{silent}");
-            assert_eq!(found(&runtimes, Kind::Lxd).await.unwrap(), known("/lxd"), "{silent}");
-            assert_eq!(found(&runtimes, Kind::Lxc).await.unwrap_err().to_string(), silent.to_string());
-        }
-    }
-
-    #[tokio::test]
-    async fn a_name_that_nobody_knows_is_told_with_all_who_were_asked() {
-        let no = |who: &str| Err(Error::NotFound(format!("{who} knows no `web`")));
-        let error = found(&says([no("LXC"), no("Incus"), no("LXD")]), Kind::Auto).await.unwrap_err();
-        let line = "LXC knows no `web`; Incus knows no `web`; LXD knows no `web`";
-        assert!(matches!(&error, Error::NotFound(text) if text == line), "{error}");
-        let error = found(&says([no("LXC"), Err(Error::PermissionDenied("Incus is not for you".into())), no("LXD")]), Kind::Auto)
-            .await
-            .unwrap_err();
-        assert!(matches!(&error, Error::PermissionDenied(text) if text.contains("LXC") && text.contains("LXD")), "{error}");
-        let error = found(&says([no("LXC"), no("Incus"), Err(Error::Failed("LXD hangs".into()))]), Kind::Auto).await.unwrap_err();
-        assert!(matches!(&error, Error::Failed(text) if text.contains("LXC") && text.contains("LXD hangs")), "{error}");
-    }
-
-    #[tokio::test]
-    async fn entering_can_be_spawned() {
-        let runtimes = Arc::new(Runtimes::new(None));
-        let task = tokio::spawn(async move { runtimes.enter(None, Path::new("/"), None).await });
-        assert!(task.await.unwrap().is_ok());
-    }
-
-    #[test]
-    fn the_root_of_this_process_is_known_as_the_hosts() {
-        let container = live(std::process::id()).unwrap();
-        assert!(is_of_host(root(&container)));
-    }
-}
+mod tests;

@@ -319,7 +319,7 @@ impl Entry {
             };
             if !same {
                 before.clone_from(&watch);
-                news.push(Rewatch { key, reference: wanted.and_then(|resolved| resolved.app.spec.container.clone()), watch });
+                news.push(Rewatch { key, reference: wanted.and_then(ResolvedApp::reference), watch });
             }
         }
         news

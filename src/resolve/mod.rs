@@ -8,7 +8,7 @@ mod probe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::api::v1::{App, Backend, Reason};
+use crate::api::v1::{App, Backend, ContainerRef, Reason};
 use crate::container::{self, Container, Runtimes};
 use crate::dial::Address;
 use crate::names::{ContainerPath, SectionName};
@@ -19,7 +19,7 @@ pub use passwords::{PasswordFile, PasswordFiles};
 pub struct ResolvedApp {
     /// As written.
     pub app: Arc<App>,
-    /// The directory of its manifest: a relative `rootfs:` starts here.
+    /// The directory of its manifest: a relative `rootfs:` or `pidFile:` starts here.
     pub base: PathBuf,
     /// Its container, if it could be entered.
     pub container: Option<Container>,
@@ -112,6 +112,12 @@ impl ResolvedApp {
         let reachable = |backend: &Backend| backend.endpoints().iter().map(probe::tcp_address).collect();
         let addresses = app.spec.backends.iter().map(reachable).collect();
         Self { references: missing.len(), app, base, container: None, addresses, passwords: PasswordFiles::default(), missing }
+    }
+
+    /// Its container as written, with the paths of the host in it that are relative to the manifest's file made whole.
+    #[must_use]
+    pub fn reference(&self) -> Option<ContainerRef> {
+        self.app.spec.container.as_ref().map(|reference| reference.anchored(&self.base).into_owned())
     }
 
     /// Paths whose directories are worth a watch.

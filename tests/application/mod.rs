@@ -2,7 +2,9 @@
 
 mod backends;
 mod links;
+mod machines;
 mod restarts;
+mod storage;
 
 use serde_json::Value;
 

@@ -2,7 +2,6 @@
 //! `/run` and `/tmp`, a network of its own with nothing but loopback. They go when the test does, also when it panics.
 
 use std::fs;
-use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -34,11 +33,17 @@ access.log = /var/log/php-fpm.access.log
 access.format = \"%m %r\"
 ";
 
+/// The host's user that is root in a container with [`Spec::shifted`].
+pub const SHIFT: u32 = 100_000;
+
 /// One line for each request that php-fpm answered: method and path.
 pub const PHP_LOG: &str = "/var/log/php-fpm.access.log";
 
 /// Starts php-fpm; the socket is there when the command ends.
 const START_PHP: &str = "mkdir -p /run/php; php-fpm8.2 -D -R -n -y /etc/php-fpm.conf";
+
+/// Starts an nginx with [`web_conf`].
+pub(super) const START_WEB: &str = "nginx -e /dev/null -c /etc/web.conf";
 
 /// A directory for containers (`lxc.lxcpath`), of this test alone. Clones are the same directory; it is removed with the last.
 #[derive(Clone)]
@@ -58,6 +63,10 @@ pub struct Spec {
     pub name: Option<String>,
     /// Where it is kept; default: a directory of its own.
     pub lxcpath: Option<LxcPath>,
+    /// Its users are other ones on the host, from [`SHIFT`] on: an unprivileged container, with a user namespace of its own.
+    pub shifted: bool,
+    /// Its root is an overlay over `rootfs`: storage that is there only while it runs.
+    pub overlay: bool,
     /// Runs php-fpm with its socket at [`PHP_SOCKET`], mode 0660, of `www-data`.
     pub php_fpm: bool,
     /// Shell lines that its init runs, with loopback up and `/run` empty; programs that stay are to end in `&`.
@@ -108,14 +117,23 @@ impl Container {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = spec.name.unwrap_or_else(|| format!("lxcproxy-test-{}-{number}", std::process::id()));
         let container = Self { name, lxcpath: spec.lxcpath.unwrap_or_else(LxcPath::new) };
-        container.furnish();
+        skeleton(&container.rootfs(), &container.name);
+        container.configure(spec.shifted, spec.overlay);
         let mut commands = spec.commands;
         if spec.php_fpm {
             container.write("/etc/php-fpm.conf", PHP_FPM);
             commands.push(START_PHP.into());
         }
         container.write("/etc/rc", &commands.join("\n"));
+        if spec.shifted {
+            container.shift();
+        }
         container
+    }
+
+    /// Gives what its root holds to its own root, whoever that is on the host: again after a file was written from outside.
+    pub fn shift(&self) {
+        run(Command::new("chown").args(["-hR", &format!("{SHIFT}:{SHIFT}")]).arg(self.rootfs()));
     }
 
     /// Makes it, and starts it.
@@ -127,13 +145,13 @@ impl Container {
 
     /// Makes it, and starts it, with an nginx that listens there and tells who it is and what it was asked for.
     pub fn web(mut spec: Spec, listen: &str) -> Self {
-        spec.commands.push("nginx -e /dev/null -c /etc/web.conf".into());
+        spec.commands.push(START_WEB.into());
+        let shifted = spec.shifted;
         let container = Self::new(spec);
-        let places = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(|kind| format!("{kind}_temp_path /tmp/{kind}; ")).concat();
-        let answer = "return 200 '$hostname $request_method $request_uri $host';";
-        let server = format!("server {{ listen {listen}; location / {{ {answer} }} }}");
-        container
-            .write("/etc/web.conf", &format!("user root; pid /run/web.pid; events {{}} http {{ access_log off; {places} {server} }}\n"));
+        container.write("/etc/web.conf", &web_conf(listen));
+        if shifted {
+            container.shift();
+        }
         container.start();
         container
     }
@@ -233,26 +251,46 @@ impl Container {
         command
     }
 
-    fn furnish(&self) {
+    fn configure(&self, shifted: bool, overlay: bool) {
         let root = self.rootfs();
-        for directory in ["usr", "etc", "var/www", "var/lib", "var/log", "proc", "sys", "dev", "run", "tmp", "root", "home"] {
-            fs::create_dir_all(root.join(directory)).unwrap();
-        }
-        for link in ["bin", "sbin", "lib", "lib64"].iter().filter(|link| Path::new("/usr").join(link).exists()) {
-            symlink(Path::new("usr").join(link), root.join(link)).unwrap();
-        }
-        symlink("/run", root.join("var/run")).unwrap();
-        for file in ["passwd", "group", "ld.so.cache", "mime.types"] {
-            if let Ok(content) = fs::read(Path::new("/etc").join(file)) {
-                fs::write(root.join("etc").join(file), content).unwrap();
-            }
-        }
-        self.write("/etc/hostname", &format!("{}\n", self.name));
-        self.write("/etc/init", INIT);
-        fs::set_permissions(root.join("etc/init"), fs::Permissions::from_mode(0o755)).unwrap();
-        let mut config = fs::File::create(self.lxcpath().join(&self.name).join("config")).unwrap();
-        write!(config, "lxc.uts.name = {}\nlxc.rootfs.path = dir:{}\n{CONFIG}", self.name, root.display()).unwrap();
+        let storage = if overlay {
+            let upper = root.with_file_name("upper");
+            fs::create_dir(&upper).unwrap();
+            format!("overlay:{}:{}", root.display(), upper.display())
+        } else {
+            format!("dir:{}", root.display())
+        };
+        let map = if shifted { format!("lxc.idmap = u 0 {SHIFT} 65536\nlxc.idmap = g 0 {SHIFT} 65536\n") } else { String::new() };
+        let config = format!("lxc.uts.name = {}\nlxc.rootfs.path = {storage}\n{map}{CONFIG}", self.name);
+        fs::write(self.lxcpath().join(&self.name).join("config"), config).unwrap();
     }
+}
+
+/// A root with the host's `/usr` to be mounted, and an `/etc/init` that runs `/etc/rc`.
+pub(super) fn skeleton(root: &Path, hostname: &str) {
+    for directory in ["usr", "etc", "var/www", "var/lib", "var/log", "proc", "sys", "dev", "run", "tmp", "root", "home"] {
+        fs::create_dir_all(root.join(directory)).unwrap();
+    }
+    for link in ["bin", "sbin", "lib", "lib64"].iter().filter(|link| Path::new("/usr").join(link).exists()) {
+        symlink(Path::new("usr").join(link), root.join(link)).unwrap();
+    }
+    symlink("/run", root.join("var/run")).unwrap();
+    for file in ["passwd", "group", "ld.so.cache", "mime.types"] {
+        if let Ok(content) = fs::read(Path::new("/etc").join(file)) {
+            fs::write(root.join("etc").join(file), content).unwrap();
+        }
+    }
+    fs::write(root.join("etc/hostname"), format!("{hostname}\n")).unwrap();
+    fs::write(root.join("etc/init"), INIT).unwrap();
+    fs::set_permissions(root.join("etc/init"), fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// An nginx that tells who it is and what it was asked for.
+pub(super) fn web_conf(listen: &str) -> String {
+    let places = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(|kind| format!("{kind}_temp_path /tmp/{kind}; ")).concat();
+    let answer = "return 200 '$hostname $request_method $request_uri $host';";
+    let server = format!("server {{ listen {listen}; location / {{ {answer} }} }}");
+    format!("user root; pid /run/web.pid; events {{}} http {{ access_log off; {places} {server} }}\n")
 }
 
 impl Drop for Container {
@@ -286,7 +324,7 @@ fn is_named(path: &Path) -> bool {
 }
 
 /// Removes a tree, and nothing that is mounted in it.
-fn remove(path: &Path) {
+pub(super) fn remove(path: &Path) {
     let _ = Command::new("rm").args(["-rf", "--one-file-system", "--"]).arg(path).output();
 }
 

@@ -16,6 +16,7 @@ pub mod lxc;
 pub mod lxd;
 pub mod netns;
 pub mod nginx;
+pub mod nspawn;
 pub mod openmetrics;
 pub mod recorder;
 pub mod responder;
@@ -30,7 +31,8 @@ pub use daemon::PATIENCE;
 use netns::Netns;
 use tempfile::TempDir;
 
-/// Leaves the test out if one of these is missing and may be: `lxc`, `lxd`, `root`, `php-fpm`, `php`, or a program's name.
+/// Leaves the test out if one of these is missing and may be: `lxc`, `lxd`, `nspawn`, `machined`, `root`, `php-fpm`, `php`, or a program's
+/// name.
 macro_rules! needs {
     ($($what:ident),+ $(,)?) => {
         if $crate::support::left_out(module_path!(), &[$(stringify!($what)),+]) {
@@ -65,6 +67,8 @@ fn is_there(need: &str) -> bool {
         "root" => rustix::process::geteuid().is_root(),
         "lxc" => ["lxc-start", "lxc-info", "lxc-monitor", "lxc-attach", "lxc-stop"].iter().all(|tool| on_path(tool)),
         "lxd" => ["lxd", "lxc", "setpriv", "unshare", "tar"].iter().all(|tool| on_path(tool)),
+        "nspawn" => ["systemd-nspawn", "nsenter"].iter().all(|tool| on_path(tool)),
+        "machined" => on_path("dbus-daemon") && std::path::Path::new(nspawn::MACHINED).is_file(),
         "php-fpm" => on_path("php-fpm8.2"),
         "php" => on_path("php8.2"),
         program => on_path(program),

@@ -1,6 +1,8 @@
 //! `kind: App`: one application in one container, and the requests that it answers.
 
+use std::borrow::Cow;
 use std::num::NonZeroU16;
+use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -73,18 +75,21 @@ pub struct ErrorPage {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(from = "ContainerForm", rename_all = "camelCase")]
 pub struct ContainerRef {
-    /// The name that the runtime knows it by. Needed by every runtime but `Directory`.
+    /// The name that the runtime knows it by. Needed by every runtime but `Directory`; beside a `pidFile` it is a name for readers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<ContainerName>,
     /// What runs it.
     pub runtime: Runtime,
-    /// Where the runtime keeps its containers (`lxc.lxcpath`; `INCUS_DIR`, `LXD_DIR`), if not the runtime's default.
+    /// Where the runtime keeps its containers (`lxc.lxcpath`; `INCUS_DIR`, `LXD_DIR`; for `Nspawn` what stands for `/var/lib/machines`), if
+    /// not the runtime's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// `Directory` only: the root, a host path; relative to the manifest's file if not absolute.
+    /// For `Directory` the root; beside a `pidFile` the root on disk, for the files while the container is stopped. A host path, relative
+    /// to the manifest's file if not absolute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rootfs: Option<String>,
-    /// A file of the host that holds the pid of the container's init, for a runtime that is not known here.
+    /// A file of the host that holds the pid of the container's init, for what no runtime here knows; relative to the manifest's file if not
+    /// absolute. While it is missing or empty, or its process has ended, the container is stopped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid_file: Option<String>,
 }
@@ -103,25 +108,45 @@ enum ContainerForm {
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct ContainerObject {
-    /// The name that the runtime knows it by. Needed by every runtime but `Directory`.
+    /// The name that the runtime knows it by. Needed by every runtime but `Directory`; beside a `pidFile` it is a name for readers.
     #[serde(default)]
     #[schemars(skip_serializing_if = "Option::is_none")]
     name: Option<ContainerName>,
     /// What runs it.
     #[serde(default)]
     runtime: Runtime,
-    /// Where the runtime keeps its containers (`lxc.lxcpath`; `INCUS_DIR`, `LXD_DIR`), if not the runtime's default.
+    /// Where the runtime keeps its containers (`lxc.lxcpath`; `INCUS_DIR`, `LXD_DIR`; for `Nspawn` what stands for `/var/lib/machines`), if
+    /// not the runtime's default.
     #[serde(default)]
     #[schemars(extend("format" = "host-path"), skip_serializing_if = "Option::is_none")]
     path: Option<String>,
-    /// `Directory` only: the root, a host path; relative to the manifest's file if not absolute.
+    /// For `Directory` the root; beside a `pidFile` the root on disk, for the files while the container is stopped. A host path, relative
+    /// to the manifest's file if not absolute.
     #[serde(default)]
     #[schemars(extend("format" = "host-path"), skip_serializing_if = "Option::is_none")]
     rootfs: Option<String>,
-    /// A file of the host that holds the pid of the container's init, for a runtime that is not known here.
+    /// A file of the host that holds the pid of the container's init, for what no runtime here knows; relative to the manifest's file if not
+    /// absolute. While it is missing or empty, or its process has ended, the container is stopped.
     #[serde(default)]
     #[schemars(extend("format" = "host-path"), skip_serializing_if = "Option::is_none")]
     pid_file: Option<String>,
+}
+
+impl ContainerRef {
+    /// What it is called in messages and tables: its name, or else the file or directory that stands for it.
+    #[must_use]
+    pub fn called(&self) -> &str {
+        let name = self.name.as_ref().map(ContainerName::as_str);
+        name.or(self.pid_file.as_deref()).or(self.rootfs.as_deref()).unwrap_or_default()
+    }
+
+    /// The same with its `pidFile`, and the `rootfs` beside it, below `base` if they are relative.
+    #[must_use]
+    pub fn anchored(&self, base: &Path) -> Cow<'_, Self> {
+        let Some(file) = &self.pid_file else { return Cow::Borrowed(self) };
+        let below = |path: &String| base.join(path).to_string_lossy().into_owned();
+        Cow::Owned(Self { pid_file: Some(below(file)), rootfs: self.rootfs.as_ref().map(below), ..self.clone() })
+    }
 }
 
 impl From<ContainerForm> for ContainerRef {
@@ -163,7 +188,7 @@ pub enum Runtime {
     /// LXD.
     #[serde(rename = "LXD")]
     Lxd,
-    /// systemd-nspawn.
+    /// systemd-nspawn, registered with systemd-machined.
     Nspawn,
     /// A directory of the host, entered as a root: a chroot, or no container at all.
     Directory,

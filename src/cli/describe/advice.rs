@@ -21,7 +21,10 @@ pub(super) fn for_app(app: &AppResource, failure: &Condition, manifests: Option<
     let parent = parent.map_or_else(|| "/".to_owned(), |parent| parent.display().to_string());
     match failure.reason {
         Reason::ContainerNotFound => Some(place.find(failure)),
-        Reason::ContainerStopped => place.start().map(|start| format!("start the container: {start}")),
+        Reason::ContainerStopped => match place.pid_file() {
+            Some(file) => Some(format!("start the container; the pid that is known of it: cat {file}")),
+            None => place.start().map(|start| format!("start the container: {start}")),
+        },
         Reason::SocketNotFound => Some(format!("start the application, or correct the path; what is there: {}", place.list(&parent))),
         Reason::NotASocket => Some(format!("correct the path; what is there: {}", place.list(&parent))),
         Reason::RootNotFound => Some(format!("correct the path, or make the directory; what is there: {}", place.list(&parent))),
@@ -125,6 +128,9 @@ impl Place<'_> {
 
     /// A command that is run there.
     fn run(&self, command: &str) -> String {
+        if let Some(file) = self.pid_file() {
+            return format!("nsenter -a -t \"$(cat {file})\" {command}");
+        }
         let Some(container) = self.container() else { return command.to_owned() };
         let Some(name) = &container.name else { return command.to_owned() };
         match container.runtime {
@@ -138,7 +144,7 @@ impl Place<'_> {
 
     /// A command that lists a directory there.
     fn list(&self, directory: &str) -> String {
-        match self.container().and_then(|container| container.rootfs.as_deref()) {
+        match self.container().filter(|container| container.pid_file.is_none()).and_then(|container| container.rootfs.as_deref()) {
             Some(rootfs) => format!("ls -l {}", quote(&below(&self.base.join(rootfs).display().to_string(), directory))),
             None => self.run(&format!("ls -l {}", quote(directory))),
         }
@@ -147,6 +153,9 @@ impl Place<'_> {
     /// How it is found.
     fn find(&self, failure: &Condition) -> String {
         let container = self.container();
+        if let Some(file) = self.pid_file() {
+            return format!("correct spec.container.pidFile, or what writes it; what it holds: cat {file}");
+        }
         if let Some(rootfs) = container.and_then(|container| container.rootfs.as_deref()) {
             return format!(
                 "correct spec.container.rootfs, or make the directory: mkdir {}",
@@ -159,6 +168,12 @@ impl Place<'_> {
             // The message says what lists the others.
             _ => "correct spec.container, or make the container".to_owned(),
         }
+    }
+
+    /// The file with the pid of its init, if that is what it is known by.
+    fn pid_file(&self) -> Option<String> {
+        let file = self.container()?.pid_file.as_ref()?;
+        Some(quote(&self.base.join(file).display().to_string()))
     }
 
     /// Where LXC has to look, if the manifest says so.

@@ -50,7 +50,8 @@ fn spec(sheet: &mut Sheet, spec: &AppSpec) {
 }
 
 fn container(container: &ContainerRef) -> String {
-    let place = [container.path.as_ref().map(|path| format!("in {path}")), container.rootfs.as_ref().map(|rootfs| format!("at {rootfs}"))];
+    let place = [("in", &container.path), ("by", &container.pid_file), ("at", &container.rootfs)]
+        .map(|(word, path)| path.as_ref().map(|path| format!("{word} {path}")));
     let name = container.name.iter().map(ToString::to_string);
     let runtime = format!("({:?})", container.runtime);
     name.chain(place.into_iter().flatten()).chain([runtime]).collect::<Vec<_>>().join(" ")

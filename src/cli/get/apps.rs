@@ -2,7 +2,7 @@
 
 use super::super::table::{Cell, since};
 use super::columns::{Column, Listed, NONE, first_failure, first_line, joined, or_none, reason, status};
-use crate::api::v1::{AppResource, ConditionType, Conditions, ContainerRef};
+use crate::api::v1::{AppResource, ConditionType, Conditions};
 
 impl Listed for AppResource {
     const COLUMNS: &'static [Column<Self>] = &[
@@ -28,9 +28,7 @@ fn container(app: &AppResource) -> String {
     let Some(spec) = &app.spec else { return NONE.to_owned() };
     match &spec.container {
         None => "<host>".to_owned(),
-        Some(ContainerRef { name: Some(name), .. }) => name.to_string(),
-        Some(ContainerRef { rootfs: Some(rootfs), .. }) => rootfs.clone(),
-        Some(_) => NONE.to_owned(),
+        Some(container) => container.called().to_owned(),
     }
 }
 

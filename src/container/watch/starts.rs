@@ -2,18 +2,21 @@
 //!
 //! In: which container a key is about. Out: keys, each meaning "look again". Never: a failure where a runtime is not installed.
 
+mod files;
 mod incus;
 mod lxc;
 
 use std::collections::{BTreeSet, HashMap};
+use std::ffi::OsStr;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
+use super::super::nspawn::RECORDS;
 use super::Key;
 use crate::api::v1::{ContainerRef, Runtime};
 use crate::container::incus::{Door, Product};
@@ -37,9 +40,13 @@ enum Place {
     Lxc(Option<PathBuf>),
     /// Incus or LXD, at the first of these places.
     Incus(Vec<Door>),
+    /// What systemd-machined keeps of machines that run.
+    Machines,
+    /// Files with pids, in this directory.
+    PidFiles(PathBuf),
 }
 
-/// A place, and the name of a container there.
+/// A place, and the name of a container, or of the file that stands for it, there.
 type Subject = (Place, String);
 
 /// One source of news, and who is interested in it.
@@ -69,7 +76,7 @@ impl Starts {
         Self { lxcpath, listeners: HashMap::new(), subjects: HashMap::new(), due: BTreeSet::new(), news, sender }
     }
 
-    /// Replaces the container that `key` is about. Nothing is listened to for the host or a `Directory`.
+    /// Replaces the container that `key` is about; its `pidFile` is a path of the host ([`ContainerRef::anchored`]). Nothing is listened to for the host or a `Directory`.
     ///
     /// # Panics
     /// Outside of a tokio runtime with I/O and time.
@@ -95,6 +102,10 @@ impl Starts {
 
     /// Where a container may be heard of.
     fn subjects_of(&self, reference: &ContainerRef) -> Vec<Subject> {
+        if let Some(file) = reference.pid_file.as_ref().map(Path::new) {
+            let subject = |(directory, name): (&Path, &OsStr)| (Place::PidFiles(directory.to_owned()), name.to_string_lossy().into_owned());
+            return file.parent().zip(file.file_name()).map(subject).into_iter().collect();
+        }
         let Some(name) = reference.name.as_ref() else { return Vec::new() };
         let path = reference.path.as_ref().map(PathBuf::from);
         let mut subjects = Vec::new();
@@ -107,6 +118,9 @@ impl Starts {
             if (reference.runtime == Runtime::Auto || reference.runtime == runtime) && !subjects.contains(&subject) {
                 subjects.push(subject);
             }
+        }
+        if matches!(reference.runtime, Runtime::Auto | Runtime::Nspawn) {
+            subjects.push((Place::Machines, name.to_string()));
         }
         subjects
     }
@@ -181,6 +195,8 @@ async fn relay(place: &Place, news: &mpsc::Sender<News>) -> io::Result<()> {
     match place {
         Place::Lxc(lxcpath) => lxc::listen(lxcpath.as_deref(), place, news).await,
         Place::Incus(doors) => incus::listen(doors, place, news).await,
+        Place::Machines => files::listen(Path::new(RECORDS), place, news).await,
+        Place::PidFiles(directory) => files::listen(directory, place, news).await,
     }
 }
 
@@ -198,7 +214,7 @@ mod tests {
         starts.set(1, Some(&reference("a")));
         starts.set(2, Some(&reference("b")));
         starts.set(3, None);
-        assert_eq!(starts.listeners.len(), 3, "LXC's, Incus' and LXD's, for both");
+        assert_eq!(starts.listeners.len(), 4, "LXC's, Incus', LXD's, and machined's, for both");
         starts.sender.send(News::Of(place.clone(), "b".into())).await.unwrap();
         assert_eq!(starts.next().await, 2);
         starts.sender.send(News::Any(place)).await.unwrap();
@@ -208,5 +224,25 @@ mod tests {
         starts.clear(1);
         starts.set(2, None);
         assert!(starts.listeners.is_empty() && starts.subjects.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_pid_file_is_listened_to_in_its_directory_and_no_runtime_is() {
+        let file = |file: &str| ContainerRef {
+            name: "a".parse().ok(),
+            runtime: Runtime::Auto,
+            path: None,
+            rootfs: None,
+            pid_file: Some(file.to_owned()),
+        };
+        let mut starts = Starts::new(None);
+        starts.set(1, Some(&file("/nowhere/run/a.pid")));
+        starts.set(2, Some(&file("/nowhere/run/b.pid")));
+        let place = Place::PidFiles("/nowhere/run".into());
+        assert_eq!(starts.listeners.keys().collect::<Vec<_>>(), [&place]);
+        // What its listener says first.
+        assert_eq!((starts.next().await, starts.next().await), (1, 2));
+        starts.sender.send(News::Of(place, "b.pid".into())).await.unwrap();
+        assert_eq!(starts.next().await, 2);
     }
 }

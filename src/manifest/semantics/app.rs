@@ -51,8 +51,10 @@ fn check_container(container: &Cursor<'_>, report: &mut Report<'_>) {
     if !container.is_map() {
         return;
     }
-    let runtime = container.get("runtime");
-    let named = runtime.as_ref().and_then(Cursor::text).unwrap_or("Auto");
+    let named = container.text_of("runtime").unwrap_or("Auto");
+    if let Some(file) = container.get("pidFile") {
+        return check_pid_file(container, &file, report);
+    }
     if named == "Directory" {
         if container.get("rootfs").is_none() {
             report.lacks(
@@ -67,18 +69,31 @@ fn check_container(container: &Cursor<'_>, report: &mut Report<'_>) {
         }
         return;
     }
-    if let Some(runtime) = runtime.filter(|_| named == "Nspawn") {
-        report.unsupported(&runtime, Some("the runtimes it knows are `Auto`, `LXC`, `Incus`, `LXD` and `Directory`".to_owned()));
-    }
     if let Some(rootfs) = container.get("rootfs") {
         let hint = "add `runtime: Directory`, or leave `rootfs` out".to_owned();
-        report.key(&rootfs, "`rootfs` is for runtime `Directory` only", Some(hint));
+        report.key(&rootfs, "`rootfs` is for runtime `Directory`, and beside a `pidFile`", Some(hint));
     } else if container.get("name").is_none() {
-        report.lacks(container, "missing field `name`", Some("the container's name, as its runtime knows it".to_owned()));
+        let hint = "the container's name, as its runtime knows it; or `pidFile`, a file with the pid of its init".to_owned();
+        report.lacks(container, "missing field `name`", Some(hint));
     }
     if let Some(path) = container.get("path")
         && path.text().is_some_and(|text| !text.starts_with('/'))
     {
         report.value(&path, "the path is not absolute", Some("start it with `/`".to_owned()));
+    }
+}
+
+/// A container by the pid of its init: no runtime is asked.
+fn check_pid_file(container: &Cursor<'_>, file: &Cursor<'_>, report: &mut Report<'_>) {
+    if let Some(runtime) = container.get("runtime").filter(|runtime| runtime.text().is_some_and(|named| named != "Auto")) {
+        let hint = "leave one of the two out".to_owned();
+        report.key(&runtime, "a container with a `pidFile` has no runtime that could be asked", Some(hint));
+    }
+    if let Some(path) = container.get("path") {
+        let hint = "its root on disk, if it has one, is `rootfs`".to_owned();
+        report.key(&path, "`path` has no meaning beside a `pidFile`", Some(hint));
+    }
+    if file.text().is_some_and(|text| text.ends_with('/')) {
+        report.value(file, "the path is a directory's", Some("name the file that holds the pid".to_owned()));
     }
 }
