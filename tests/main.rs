@@ -23,6 +23,7 @@ mod gateways;
 mod http;
 mod last_good;
 mod limits;
+mod listings;
 mod metrics;
 mod process;
 mod proxies;

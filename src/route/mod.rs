@@ -12,6 +12,7 @@ mod fixture;
 mod listeners;
 mod matcher;
 pub mod media;
+mod media_types;
 pub mod path;
 mod retry;
 mod session;
@@ -30,6 +31,7 @@ pub use filter::{
 };
 pub use listeners::{Front, Listeners, Parent};
 pub use matcher::{Matcher, PathMatcher, Request, Specificity, ValueMatcher, anchored};
+pub use media_types::MediaTypes;
 pub use retry::Retry;
 pub use session::{Place, Session, Terms};
 pub use table::{Match, Miss, Table};

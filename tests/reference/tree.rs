@@ -5,6 +5,7 @@
 
 mod conditions;
 mod files;
+mod listings;
 mod methods;
 mod names;
 mod ranges;
@@ -26,6 +27,9 @@ use crate::support::curl::Curl;
 use crate::support::daemon::{Daemon, PATIENCE};
 use crate::support::needs;
 use crate::support::nginx::Nginx;
+
+/// What both know of media types.
+const MEDIA_TYPES: &str = "/etc/nginx/mime.types";
 
 const HOST: &str = "tree.example";
 const CONFIG: &str = include_str!("../fixtures/tree.nginx.conf");
@@ -116,6 +120,14 @@ const FILES: &[&str] = &[
     "www/fall/empty/x.txt",
     "www/cached/x.css",
     "www/cached/dir/index.html",
+    "www/list/a.txt",
+    "www/list/b\".txt",
+    "www/list/ü.txt",
+    "www/list/sub/x.txt",
+    "www/list/sub/y.txt",
+    "www/list/with/index.html",
+    "www/list/s p/x.txt",
+    "www/list/.hidden/x.txt",
     "other/x.txt",
     "other/index.html",
     "other/sub/index.html",
@@ -135,7 +147,9 @@ impl House {
         plant(tree.path());
         application::start(&tree.path().join("app.sock"));
         let place = tree.path().to_str().unwrap();
-        let ours = Daemon::builder().manifest("tree.yaml", &MANIFEST.replace("{tree}", place)).start();
+        fs::write(tree.path().join("mime.types"), table(&fs::read_to_string(MEDIA_TYPES).unwrap())).unwrap();
+        let ours = Daemon::builder().manifest("tree.yaml", &MANIFEST.replace("{tree}", place));
+        let ours = ours.arg("--media-types").arg(tree.path().join("mime.types")).start();
         ours.wait_condition("tree", "Ready", PATIENCE);
         let theirs = Nginx::start(&CONFIG.replace("{tree}", place), None);
         Self { ours, theirs, _tree: tree }
@@ -174,7 +188,17 @@ fn plant(tree: &Path) {
         symlink(target, tree.join("www").join(name)).unwrap();
     }
     mknodat(CWD, tree.join("www/pipe"), FileType::Fifo, Mode::RWXU, 0).unwrap();
-    fs::create_dir(tree.join("www/nothing")).unwrap();
+    for name in ["nothing", "list/empty"] {
+        fs::create_dir(tree.join("www").join(name)).unwrap();
+    }
+    symlink("../sub", tree.join("www/list/linked")).unwrap();
+    symlink("../style.css", tree.join("www/list/near.css")).unwrap();
+}
+
+/// nginx's table in the form of the system's.
+fn table(nginx: &str) -> String {
+    let lines = nginx.lines().filter(|line| !line.contains(['{', '}'])).map(|line| line.replace(';', ""));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn write(path: &Path, text: &str) {
@@ -190,6 +214,7 @@ const TABLES: &[&[Case]] = &[
     names::DOTS,
     tried::TRIED,
     tried::DIRECTORIES,
+    listings::LISTINGS,
     scripts::SCRIPTS,
     ranges::RANGES,
     conditions::CONDITIONS,

@@ -13,7 +13,10 @@ pub struct Difference {
 pub type Holds = fn(Option<&str>, Option<&str>) -> bool;
 
 /// Media types of nginx's `mime.types` that are written otherwise here, and why.
-pub const MEDIA: &[(&str, &str, &str)] = &[("application/javascript", "text/javascript", "RFC 9239 has made the former obsolete")];
+pub const MEDIA: &[(&str, &str, &str)] = &[
+    ("application/javascript", "text/javascript", "RFC 9239 has made the former obsolete"),
+    ("text/xml", "application/xml", "RFC 7303 section 9.2: they are one; this is its name in the system's table"),
+];
 
 pub const fn differs(name: &'static str, holds: Holds, why: &'static str) -> Difference {
     Difference { name, holds, why }

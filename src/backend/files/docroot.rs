@@ -29,6 +29,8 @@ pub enum Found {
     },
     /// A directory without its `/` at the end: the client is sent there, see [`super::redirect`].
     Directory,
+    /// A directory without an index, which shows what is in it: its path, decoded, beneath the document root. See [`super::list`].
+    Listing(Box<[u8]>),
     /// A FIFO, a device or a socket: it is never opened, and nobody answers in its place.
     Special,
     /// Nothing that may be served.
@@ -82,7 +84,7 @@ impl Docroot<'_> {
         }
     }
 
-    /// The first of the index names that is a regular file of the directory.
+    /// The first of the index names that is a regular file of the directory; else the directory, if the rule shows those.
     fn index(&self, directory: &[u8]) -> Result<Found, Error> {
         for name in &self.files.index {
             let mut relative = directory.to_vec();
@@ -96,6 +98,9 @@ impl Docroot<'_> {
                 return Ok(found);
             }
         }
+        if self.files.listing && self.entry(directory)?.is_some_and(|entry| entry.kind == Kind::Directory) {
+            return Ok(Found::Listing(directory.into()));
+        }
         Ok(Found::Nothing)
     }
 
@@ -104,7 +109,7 @@ impl Docroot<'_> {
         if name::resembles_script(name, &self.files.scripts) {
             return Ok(Found::Nothing);
         }
-        match entry.open().and_then(|file| Opened::new(file, name)) {
+        match entry.open().and_then(|file| Opened::new(file, self.files.media.content_type(name))) {
             Ok(opened) => Ok(Found::File(opened)),
             Err(error) => absent(error).map(|()| Found::Nothing),
         }
@@ -134,7 +139,7 @@ fn script_found(script: usize, relative: &[u8], rest: &[u8]) -> Found {
 }
 
 /// Errors that mean "nothing that may be served" pass; the others are ours to answer for.
-fn absent(error: io::Error) -> Result<(), Error> {
+pub(super) fn absent(error: io::Error) -> Result<(), Error> {
     match Errno::from_io_error(&error) {
         Some(
             Errno::NOENT

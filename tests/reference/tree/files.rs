@@ -2,6 +2,7 @@
 
 use crate::reference::table::{Case, NOT_TOLD, get, head};
 
+const BUILT_IN: &str = "what the system's table does not have the built-in one may have";
 const HIDDEN: &str = "hidden names are not served unless the manifest says so";
 
 pub const FILES: &[Case] = &[
@@ -72,9 +73,9 @@ pub const TYPES: &[Case] = &[
     get("/song.mp3"),
     get("/mod.wasm"),
     get("/read.txt"),
-    get("/table.csv"),
+    get("/table.csv").but("content-type", BUILT_IN),
     get("/LICENSE"),
-    get("/a.tar.gz"),
+    get("/a.tar.gz").but("content-type", BUILT_IN),
     get("/UPPER.CSS"),
     get("/a.unheard-of"),
     get("/a."),
