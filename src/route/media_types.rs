@@ -88,7 +88,7 @@ impl MediaTypes {
 
     fn insert(&mut self, extension: &[u8], type_: &str) {
         let Some(value) = value(type_).filter(|_| (1..=LONGEST).contains(&extension.len())) else { return };
-        self.dots = self.dots.max(extension.iter().filter(|byte| **byte == b'.').count());
+        self.dots = self.dots.max(extension.split(|byte| *byte == b'.').count() - 1);
         self.known.insert(extension.to_ascii_lowercase().into(), value);
     }
 }
@@ -193,8 +193,8 @@ mod tests {
 
     #[test]
     fn a_table_without_end_ends() {
-        let text: String = (0..100_000).map(|number| format!("text/x x{number}\n")).collect();
-        assert_eq!(MediaTypes::with_system(text.as_bytes()).len(), MOST);
+        let lines: Vec<String> = (0..100_000).map(|number| format!("text/x x{number}\n")).collect();
+        assert_eq!(MediaTypes::with_system(lines.concat().as_bytes()).len(), MOST);
     }
 
     proptest::proptest! {

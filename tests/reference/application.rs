@@ -70,7 +70,7 @@ fn pairs(mut params: &[u8]) -> BTreeMap<String, String> {
             params = rest;
             text.escape_ascii().to_string()
         });
-        found.entry(name).and_modify(|earlier| *earlier += &format!(" | {value}")).or_insert(value);
+        found.entry(name).and_modify(|earlier| *earlier = format!("{earlier} | {value}")).or_insert(value);
     }
     found
 }
