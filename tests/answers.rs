@@ -5,6 +5,8 @@ mod conditions;
 mod offload;
 mod pages;
 mod php;
+mod ranges;
+mod siblings;
 mod stream;
 
 use std::fs;

@@ -188,6 +188,8 @@ pub enum ResponseBody {
     Full(Bytes),
     /// From a file.
     File(files::FileBody),
+    /// Several ranges of a file.
+    Multipart(Box<files::MultipartBody>),
     /// From an HTTP backend.
     Http(http::UpstreamBody),
     /// From a FastCGI backend.
@@ -238,6 +240,7 @@ impl Body for ResponseBody {
                 Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
             }
             Self::File(body) => Pin::new(body).poll_frame(cx),
+            Self::Multipart(body) => Pin::new(body.as_mut()).poll_frame(cx),
             Self::Http(body) => Pin::new(body).poll_frame(cx),
             Self::Fastcgi(body) => Pin::new(body.as_mut()).poll_frame(cx),
             Self::Until(until) => match until.deadline.as_mut().poll(cx) {
@@ -253,6 +256,7 @@ impl Body for ResponseBody {
             Self::Empty => true,
             Self::Full(bytes) => bytes.is_empty(),
             Self::File(body) => body.is_end_stream(),
+            Self::Multipart(body) => body.is_end_stream(),
             Self::Http(body) => body.is_end_stream(),
             Self::Fastcgi(body) => body.is_end_stream(),
             Self::Until(until) => until.body.is_end_stream(),
@@ -265,6 +269,7 @@ impl Body for ResponseBody {
             Self::Empty => SizeHint::with_exact(0),
             Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::File(body) => body.size_hint(),
+            Self::Multipart(body) => body.size_hint(),
             Self::Http(body) => body.size_hint(),
             Self::Fastcgi(body) => body.size_hint(),
             Self::Until(until) => until.body.size_hint(),

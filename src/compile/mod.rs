@@ -155,7 +155,7 @@ fn compile_files(files: &v1::Files, names: &HashMap<&SectionName, usize>, media:
         symlinks: files.symlinks,
         cache_control: files.cache_control.as_deref().map(|value| header_value(value, field)).transpose()?,
         listing: files.listing,
-        precompressed: files.precompressed.clone(),
+        precompressed: files.precompressed.iter().map(|&coding| coding.into()).collect(),
         media: media.clone(),
     })
 }

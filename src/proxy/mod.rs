@@ -5,6 +5,7 @@
 mod access;
 mod attempt;
 mod balance;
+mod coding;
 mod errand;
 mod filter;
 mod forward;
@@ -237,6 +238,7 @@ fn try_files<'r>(app: &CompiledApp, rule: &'r Rule, forward: &Forward<'_>) -> Re
     let root = app.root.as_deref().ok_or(Cause::Backend(Error::Unavailable))?;
     let values = forward.values();
     let candidates = files.candidates.iter().map(|template| values.candidate(template));
-    let found = files::look_up(root, files, candidates).map_err(Cause::Backend)?;
+    let codings = coding::accepted(forward.headers(), &files.precompressed).codings;
+    let found = files::look_up(root, files, candidates, codings).map_err(Cause::Backend)?;
     Ok(Some((files, found)))
 }

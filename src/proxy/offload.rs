@@ -25,8 +25,8 @@ const X_SENDFILE: HeaderName = HeaderName::from_static("x-sendfile");
 /// What a client asks of a file.
 const CONDITIONS: [HeaderName; 6] = [IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE, IF_RANGE, RANGE];
 
-/// What a backend says of its own body, which is not sent.
-const OF_THE_BODY: [HeaderName; 6] = [ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, ETAG, LAST_MODIFIED];
+/// What a backend says of its own body, which is not sent. Its `Content-Type` is the file's by then.
+const OF_THE_BODY: [HeaderName; 7] = [ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED];
 
 /// Bytes of a path that a log is told.
 const SHOWN: usize = 256;
@@ -93,12 +93,16 @@ impl Question {
             return Err(Cause::Backend(Error::Protocol("it names what none of its `internalFiles` has")));
         };
         let root = app.root.as_deref().ok_or(Cause::Backend(Error::Unavailable))?;
-        let Some(file) = open(root, internal, &rest)? else {
+        let Some(mut file) = open(root, internal, &rest)? else {
             refused("the backend names a file that is not there");
             return Err(Cause::NoFile);
         };
         let method = if self.method == Method::HEAD { Method::HEAD } else { Method::GET };
         let (head, _) = answer.into_parts();
+        // An empty one leaves it to the file's name (as nginx; php sends one of its own otherwise).
+        if let Some(said) = head.headers.get(CONTENT_TYPE).filter(|said| !said.is_empty()) {
+            file = file.of_type(said.clone());
+        }
         // An error keeps its status, and is told as a whole.
         let failed = head.status.is_client_error() || head.status.is_server_error();
         let none = HeaderMap::new();
@@ -187,20 +191,14 @@ fn open(root: &Rootfs, internal: &InternalFiles, rest: &[u8]) -> Result<Option<f
     }
 }
 
-/// What the backend said goes with the file, but for what it said of its own body. An empty `Content-Type` leaves it to the file's name
-/// (as nginx; php sends one of its own otherwise).
+/// What the backend said goes with the file, but for what it said of its own body.
 fn keep(mut said: HeaderMap, file: &mut HeaderMap) {
     for name in OF_THE_BODY {
         said.remove(name);
     }
-    match said.get(CONTENT_TYPE) {
-        // Without a body there is nothing that these describe.
-        _ if !file.contains_key(CONTENT_TYPE) => {
-            said.remove(CONTENT_TYPE);
-            said.remove(CONTENT_DISPOSITION);
-        }
-        Some(type_) if !type_.is_empty() => drop(file.remove(CONTENT_TYPE)),
-        _ => drop(said.remove(CONTENT_TYPE)),
+    // Without a body there is nothing that it describes.
+    if !file.contains_key(CONTENT_TYPE) {
+        said.remove(CONTENT_DISPOSITION);
     }
     for (name, value) in file.drain() {
         if let Some(name) = name {

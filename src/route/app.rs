@@ -183,7 +183,7 @@ pub struct Files {
     /// Whether a directory without an index shows what is in it.
     pub listing: bool,
     /// Codings of siblings that are sent instead, the preferred first.
-    pub precompressed: Vec<crate::api::v1::Precompressed>,
+    pub precompressed: Vec<super::Coding>,
     /// Media types by the extensions of names.
     pub media: Arc<MediaTypes>,
 }

@@ -3,6 +3,7 @@
 //! In: values that `compile` made. Out: plain fields, and whether a media type is meant. Never: a look at a request.
 
 use super::media::{self, MediaRange};
+use crate::api::v1::Precompressed;
 
 /// A content coding (RFC 9110 section 8.4.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +15,10 @@ pub enum Coding {
     /// RFC 1952
     Gzip,
 }
+
+/// Content codings in an order: the best first, each at most once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Codings([Option<Coding>; 3]);
 
 /// Which answers are compressed, and how.
 #[derive(Debug)]
@@ -35,6 +40,48 @@ impl Coding {
             Self::Br => "br",
             Self::Gzip => "gzip",
         }
+    }
+
+    /// How names of files in it end.
+    #[must_use]
+    pub fn ending(self) -> &'static str {
+        match self {
+            Self::Zstd => ".zst",
+            Self::Br => ".br",
+            Self::Gzip => ".gz",
+        }
+    }
+}
+
+impl From<Precompressed> for Coding {
+    fn from(written: Precompressed) -> Self {
+        match written {
+            Precompressed::Zstd => Self::Zstd,
+            Precompressed::Br => Self::Br,
+            Precompressed::Gzip => Self::Gzip,
+        }
+    }
+}
+
+impl Codings {
+    /// Those of `list` that have a weight, by their weights; of two that are equal the one that stands first.
+    #[must_use]
+    pub fn ranked(list: &[Coding], weight: impl Fn(Coding) -> Option<u16>) -> Self {
+        let mut ranked = [None; 3];
+        let mut count = 0;
+        for &coding in list {
+            let Some(own) = weight(coding).filter(|_| count < ranked.len()) else { continue };
+            let place = ranked[..count].iter().flatten().take_while(|&&(other, _)| other >= own).count();
+            ranked[place..=count].rotate_right(1);
+            ranked[place] = Some((own, coding));
+            count += 1;
+        }
+        Self(ranked.map(|entry| entry.map(|(_, coding)| coding)))
+    }
+
+    /// One after the other, the best first.
+    pub fn iter(self) -> impl Iterator<Item = Coding> {
+        self.0.into_iter().flatten()
     }
 }
 
@@ -117,5 +164,24 @@ mod tests {
             assert_eq!(compression.covers(media), covered, "{media}");
         }
         assert!(of(&["*/*"]).covers("application/octet-stream") && !of(&["*/*"]).covers("application/zip"));
+    }
+
+    #[test]
+    fn codings_are_ranked_by_weight_and_then_as_they_are_listed() {
+        use Coding::{Br, Gzip, Zstd};
+        let ranked = |list: &[Coding], weights: [Option<u16>; 3]| {
+            Codings::ranked(list, |coding| weights[coding as usize]).iter().collect::<Vec<_>>()
+        };
+        for (list, weights, expected) in [
+            (&[Zstd, Br, Gzip][..], [Some(1), Some(1), Some(1)], &[Zstd, Br, Gzip][..]),
+            (&[Gzip, Br, Zstd], [Some(1), Some(1), Some(1)], &[Gzip, Br, Zstd]),
+            (&[Zstd, Br, Gzip], [Some(1), Some(2), Some(3)], &[Gzip, Br, Zstd]),
+            (&[Zstd, Br, Gzip], [Some(1), Some(3), Some(1)], &[Br, Zstd, Gzip]),
+            (&[Zstd, Br, Gzip], [None, Some(1), Some(2)], &[Gzip, Br]),
+            (&[Zstd], [None, Some(1), Some(2)], &[]),
+            (&[Br, Br, Zstd, Gzip], [Some(1); 3], &[Br, Br, Zstd]),
+        ] {
+            assert_eq!(ranked(list, weights), expected, "{list:?} {weights:?}");
+        }
     }
 }

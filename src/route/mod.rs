@@ -23,7 +23,7 @@ pub use app::{
     Backend, CompiledApp, ErrorPage, FastcgiSettings, Files, HttpSettings, InternalFiles, Protocol, Rule, Script, Share, Timeouts,
 };
 pub use balance::{Balance, Check, Checked, Ejection, Finding, HashKey, Question};
-pub use compression::{Coding, Compression};
+pub use compression::{Coding, Codings, Compression};
 pub use endpoint::{Endpoint, Health, InFlight, State};
 pub use filter::{
     Allowed, BasicAuth, Cors, Filter, ForwardAuth, HeaderEdit, IpAccess, MaxConnections, Mirror, Origin, OriginError, Origins, Passwords,

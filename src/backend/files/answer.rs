@@ -1,17 +1,20 @@
 //! A file -> the answer to GET or HEAD.
 //!
 //! In: an opened file, the rule's `files`, the request's method and fields. Out: 200, 206, 304, 405, 412 or 416. Never: a body that
-//! differs in length from what was announced.
+//! differs in length from what was announced; one of several codings without `Vary`.
 
 use std::time::SystemTime;
 
-use http::header::{ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, LOCATION};
+use http::header::{
+    ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, LOCATION, VARY,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
+use http_body::Body;
 
-use super::Opened;
 use super::body::body;
 use super::conditional::{Validators, Verdict, evaluate};
 use super::range::{Selection, select};
+use super::{MultipartBody, Opened};
 use crate::backend::{Error, ResponseBody};
 use crate::route::Files;
 
@@ -20,7 +23,10 @@ pub const ALLOWED: HeaderValue = HeaderValue::from_static("GET, HEAD");
 
 const BYTES: HeaderValue = HeaderValue::from_static("bytes");
 
-/// The answer to GET or HEAD: conditional, whole or one range; to any other method a 405.
+/// `Vary` of files that may have siblings.
+const BY_CODING: HeaderValue = HeaderValue::from_static("Accept-Encoding");
+
+/// The answer to GET or HEAD: conditional, whole, one range or several; to any other method a 405.
 ///
 /// # Errors
 /// [`Error::File`] if the file can't be read.
@@ -30,6 +36,10 @@ pub fn respond(file: Opened, files: &Files, method: &Method, headers: &HeaderMap
         *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
         response.headers_mut().insert(ALLOW, ALLOWED);
         return Ok(response);
+    }
+    if !files.precompressed.is_empty() {
+        // Of every file, as Caddy says it: one without siblings may have them tomorrow.
+        response.headers_mut().insert(VARY, BY_CODING);
     }
     let (now, size) = (SystemTime::now(), file.size());
     let known = file.validators(now);
@@ -45,30 +55,46 @@ pub fn respond(file: Opened, files: &Files, method: &Method, headers: &HeaderMap
             return Ok(response);
         }
     }
+    response.headers_mut().insert(ACCEPT_RANGES, BYTES);
     // Only GET knows ranges (RFC 9110 section 14.2).
     let selection = if method == Method::GET { select(headers, size, &known, now) } else { Selection::Whole };
-    let (first, length) = match selection {
-        Selection::Whole => (0, size),
-        Selection::Part { first, last } => {
-            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-            put(response.headers_mut(), CONTENT_RANGE, format!("bytes {first}-{last}/{size}"));
-            (first, last - first + 1)
-        }
-        Selection::Unsatisfiable => {
-            *response.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
-            put(response.headers_mut(), CONTENT_RANGE, format!("bytes */{size}"));
-            response.headers_mut().insert(ACCEPT_RANGES, BYTES);
-            return Ok(response);
-        }
-    };
+    if selection == Selection::Unsatisfiable {
+        *response.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
+        put(response.headers_mut(), CONTENT_RANGE, format!("bytes */{size}"));
+        return Ok(response);
+    }
     describe(response.headers_mut(), &known, files);
+    if let Some(coding) = file.coding {
+        response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
+    }
+    send(&mut response, file, &selection, method)?;
+    Ok(response)
+}
+
+/// Puts what was selected into the answer, with the fields that are of it alone.
+fn send(response: &mut Response<ResponseBody>, file: Opened, selection: &Selection, method: &Method) -> Result<(), Error> {
+    let size = file.size();
+    if *selection != Selection::Whole {
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+    }
+    if let Selection::Several(parts) = selection {
+        let (body, content_type) = MultipartBody::new(file.file, size, parts, &file.content_type);
+        put(response.headers_mut(), CONTENT_TYPE, content_type);
+        response.headers_mut().insert(CONTENT_LENGTH, body.size_hint().lower().into());
+        *response.body_mut() = ResponseBody::Multipart(Box::new(body));
+        return Ok(());
+    }
+    let (mut first, mut length) = (0, size);
+    if let Selection::One(part) = selection {
+        put(response.headers_mut(), CONTENT_RANGE, format!("bytes {}-{}/{size}", part.first, part.last));
+        (first, length) = (part.first, part.length());
+    }
     response.headers_mut().insert(CONTENT_TYPE, file.content_type);
     response.headers_mut().insert(CONTENT_LENGTH, length.into());
-    response.headers_mut().insert(ACCEPT_RANGES, BYTES);
     if method == Method::GET {
         *response.body_mut() = body(file.file, first, length)?;
     }
-    Ok(response)
+    Ok(())
 }
 
 /// Sends the client to a directory's own path: 301 to `path` with a `/`, as the client wrote it (not as a filter changed it).
@@ -119,6 +145,7 @@ mod tests {
     use super::super::fixture::{Tree, rule};
     use super::super::{Found, look_up};
     use super::*;
+    use crate::route::Codings;
 
     struct Answer {
         status: u16,
@@ -133,7 +160,7 @@ mod tests {
     }
 
     fn ask(tree: &Tree, files: &Files, path: &str, method: &Method, fields: &[(HeaderName, &str)]) -> Answer {
-        let Found::File(opened) = look_up(&tree.root, files, [path]).unwrap() else { panic!("{path} is no file") };
+        let Found::File(opened) = look_up(&tree.root, files, [path], Codings::default()).unwrap() else { panic!("{path} is no file") };
         let headers = fields.iter().map(|(name, value)| (name.clone(), HeaderValue::from_str(value).unwrap())).collect();
         let (head, body) = respond(opened, files, method, &headers).unwrap().into_parts();
         let body = tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(body.collect()).unwrap().to_bytes();
@@ -216,8 +243,13 @@ mod tests {
         }
         let behind = ask(&tree, &files, "/a.css", &Method::GET, &[(RANGE, "bytes=10-")]);
         assert_eq!((behind.status, behind.field(CONTENT_RANGE), behind.body.as_str()), (416, Some("bytes */10"), ""));
-        let several = ask(&tree, &files, "/a.css", &Method::GET, &[(RANGE, "bytes=0-1,3-4")]);
-        assert_eq!((several.status, several.body.len(), several.field(CONTENT_RANGE)), (200, 10, None));
+        assert_eq!(behind.field(ACCEPT_RANGES), Some("bytes"));
+        for range in ["bytes=9-0", "bytes=0-5,5-9"] {
+            let whole = ask(&tree, &files, "/a.css", &Method::GET, &[(RANGE, range)]);
+            assert_eq!((whole.status, whole.body.len(), whole.field(CONTENT_RANGE)), (200, 10, None), "{range}");
+        }
+        let nothing = ask(&tree, &files, "/empty.txt", &Method::GET, &[(RANGE, "bytes=0-")]);
+        assert_eq!((nothing.status, nothing.field(CONTENT_LENGTH)), (200, Some("0")));
         let stale = ask(&tree, &files, "/a.css", &Method::GET, &[(RANGE, "bytes=2-4"), (IF_RANGE, "\"old\"")]);
         assert_eq!((stale.status, stale.body.len()), (200, 10));
     }
@@ -226,7 +258,9 @@ mod tests {
     fn on_the_wire(tree: Tree, request: &str, before_body: fn(&Tree)) -> (String, Result<(), hyper::Error>) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let service = hyper::service::service_fn(move |request: http::Request<hyper::body::Incoming>| {
-            let Found::File(opened) = look_up(&tree.root, &rule("/www"), [request.uri().path()]).unwrap() else { panic!("no file") };
+            let Found::File(opened) = look_up(&tree.root, &rule("/www"), [request.uri().path()], Codings::default()).unwrap() else {
+                panic!("no file")
+            };
             before_body(&tree);
             let response = respond(opened, &rule("/www"), request.method(), request.headers());
             async { response }
@@ -250,6 +284,7 @@ mod tests {
             ("HEAD /a.css HTTP/1.1\r\n\r\n", "200 OK", Some("10"), "\r\n\r\n"),
             ("GET /empty.txt HTTP/1.1\r\n\r\n", "200 OK", Some("0"), "\r\n\r\n"),
             ("GET /a.css HTTP/1.1\r\nrange: bytes=1-2\r\n\r\n", "206 Partial Content", Some("2"), "\r\n\r\n12"),
+            ("GET /a.css HTTP/1.1\r\nrange: bytes=1-2,4-4\r\n\r\n", "206 Partial Content", Some("223"), "--\r\n"),
             ("GET /a.css HTTP/1.1\r\nif-none-match: *\r\n\r\n", "304 Not Modified", None, "\r\n\r\n"),
             ("POST /a.css HTTP/1.1\r\n\r\n", "405 Method Not Allowed", Some("0"), "\r\n\r\n"),
         ] {

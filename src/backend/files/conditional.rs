@@ -113,10 +113,18 @@ mod tests {
             (IF_MATCH, "W/\"x,1\"", Failed),
             (IF_MATCH, "x,1", Failed),
             (IF_MATCH, "", Failed),
+            (IF_MATCH, "W/*", Failed),
+            (IF_MATCH, "junk, \"x,1\"", Failed),
+            (IF_MATCH, "\"x,1\", junk", Proceed),
+            (IF_MATCH, " * ", Proceed),
             (IF_UNMODIFIED_SINCE, BEFORE, Failed),
             (IF_UNMODIFIED_SINCE, SAME, Proceed),
             (IF_UNMODIFIED_SINCE, AFTER, Proceed),
             (IF_UNMODIFIED_SINCE, "yesterday", Proceed),
+            (IF_UNMODIFIED_SINCE, "Sunday, 06-Nov-94 08:49:36 GMT", Failed),
+            (IF_UNMODIFIED_SINCE, "Sun Nov  6 08:49:36 1994", Failed),
+            (IF_UNMODIFIED_SINCE, "Sun, 06 Nov 1994 08:49:36 CET", Proceed),
+            (IF_UNMODIFIED_SINCE, "", Proceed),
             (IF_NONE_MATCH, "\"x,1\"", NotModified),
             (IF_NONE_MATCH, "W/\"x,1\"", NotModified),
             (IF_NONE_MATCH, " ,\"a\" ,\t W/\"x,1\"", NotModified),
@@ -125,11 +133,20 @@ mod tests {
             (IF_NONE_MATCH, "\"x,1", Proceed),
             (IF_NONE_MATCH, "w/\"x,1\"", Proceed),
             (IF_NONE_MATCH, "junk, \"x,1\"", Proceed),
+            (IF_NONE_MATCH, "\"x\", \"1\"", Proceed),
+            (IF_NONE_MATCH, "x,1", Proceed),
+            (IF_NONE_MATCH, "", Proceed),
+            (IF_NONE_MATCH, "\"*\"", Proceed),
+            (IF_NONE_MATCH, "\"X,1\"", Proceed),
+            (IF_NONE_MATCH, "\"a\"\"x,1\"", NotModified),
             (IF_MODIFIED_SINCE, BEFORE, Proceed),
             (IF_MODIFIED_SINCE, SAME, NotModified),
             (IF_MODIFIED_SINCE, AFTER, NotModified),
             (IF_MODIFIED_SINCE, "Sunday, 06-Nov-94 08:49:37 GMT", NotModified),
             (IF_MODIFIED_SINCE, "Sun Nov  6 08:49:37 1994", NotModified),
+            (IF_MODIFIED_SINCE, "Sun, 06 Nov 1994 08:49:37 +0000", Proceed),
+            (IF_MODIFIED_SINCE, "Sun, 31 Nov 2094 08:49:37 GMT", Proceed),
+            (IF_MODIFIED_SINCE, "Fri, 01 Jan 2100 00:00:00 GMT", NotModified),
             (IF_MODIFIED_SINCE, "784111777", Proceed),
         ] {
             assert_eq!(verdict(&[(name.clone(), value)]), expected, "{name}: {value}");
@@ -142,6 +159,10 @@ mod tests {
         use Verdict::{Failed, NotModified, Proceed};
         assert_eq!(verdict(&[(IF_MATCH, "\"x,1\""), (IF_UNMODIFIED_SINCE, BEFORE)]), Proceed);
         assert_eq!(verdict(&[(IF_NONE_MATCH, "\"a\""), (IF_MODIFIED_SINCE, AFTER)]), Proceed);
+        assert_eq!(verdict(&[(IF_NONE_MATCH, ""), (IF_MODIFIED_SINCE, AFTER)]), Proceed, "an empty list is one");
+        assert_eq!(verdict(&[(IF_MATCH, ""), (IF_UNMODIFIED_SINCE, AFTER)]), Failed, "an empty list is one");
+        assert_eq!(verdict(&[(IF_UNMODIFIED_SINCE, AFTER), (IF_NONE_MATCH, "\"x,1\"")]), NotModified);
+        assert_eq!(verdict(&[(IF_UNMODIFIED_SINCE, BEFORE), (IF_NONE_MATCH, "*")]), Failed);
         assert_eq!(verdict(&[(IF_MATCH, "\"a\""), (IF_NONE_MATCH, "\"x,1\"")]), Failed);
         assert_eq!(verdict(&[(IF_MATCH, "\"x,1\""), (IF_NONE_MATCH, "\"x,1\"")]), NotModified);
         assert_eq!(verdict(&[(IF_UNMODIFIED_SINCE, BEFORE), (IF_MODIFIED_SINCE, AFTER)]), Failed);
@@ -150,7 +171,9 @@ mod tests {
     #[test]
     fn fields_that_come_twice_are_one_list_of_tags_and_no_date() {
         assert_eq!(verdict(&[(IF_NONE_MATCH, "\"a\""), (IF_NONE_MATCH, "\"x,1\"")]), Verdict::NotModified);
+        assert_eq!(verdict(&[(IF_MATCH, "\"a\""), (IF_MATCH, "\"x,1\"")]), Verdict::Proceed);
         assert_eq!(verdict(&[(IF_MODIFIED_SINCE, AFTER), (IF_MODIFIED_SINCE, AFTER)]), Verdict::Proceed);
+        assert_eq!(verdict(&[(IF_UNMODIFIED_SINCE, BEFORE), (IF_UNMODIFIED_SINCE, BEFORE)]), Verdict::Proceed);
     }
 
     #[test]

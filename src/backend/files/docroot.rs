@@ -6,12 +6,14 @@
 
 use std::io;
 
+use http::HeaderValue;
+use rustix::fs::fstat;
 use rustix::io::Errno;
 
 use super::{Opened, name};
 use crate::backend::Error;
 use crate::container::rootfs::{Entry, Kind, Rootfs};
-use crate::route::Files;
+use crate::route::{Coding, Codings, Files};
 
 /// What a look-up found.
 #[derive(Debug)]
@@ -43,6 +45,8 @@ pub(super) struct Docroot<'a> {
     pub(super) files: &'a Files,
     /// A directory without its `/` redirects.
     pub(super) redirects: bool,
+    /// The client takes a sibling in one of these.
+    pub(super) codings: Codings,
 }
 
 impl Docroot<'_> {
@@ -109,10 +113,31 @@ impl Docroot<'_> {
         if name::resembles_script(name, &self.files.scripts) {
             return Ok(Found::Nothing);
         }
+        if let Some(sibling) = self.sibling(entry, relative, name)? {
+            return Ok(Found::File(sibling));
+        }
         match entry.open().and_then(|file| Opened::new(file, self.files.media.content_type(name))) {
             Ok(opened) => Ok(Found::File(opened)),
             Err(error) => absent(error).map(|()| Found::Nothing),
         }
+    }
+
+    /// The first sibling of a file that may be sent in its place, under the file's own name.
+    fn sibling(&self, entry: &Entry, relative: &[u8], name: &[u8]) -> Result<Option<Opened>, Error> {
+        for coding in self.codings.iter() {
+            let ending = coding.ending().as_bytes();
+            // Where `.gz` is a script's extension, a sibling is a script.
+            if name::resembles_script(&[name, ending].concat(), &self.files.scripts) {
+                continue;
+            }
+            let Some(sibling) = self.entry(&[relative, ending].concat())?.filter(|sibling| sibling.kind == Kind::File) else { continue };
+            match precompressed(entry, &sibling, self.files.media.content_type(name), coding) {
+                Ok(Some(opened)) => return Ok(Some(opened)),
+                Ok(None) => {}
+                Err(error) => absent(error)?,
+            }
+        }
+        Ok(None)
     }
 
     fn entry(&self, relative: &[u8]) -> Result<Option<Entry>, Error> {
@@ -128,6 +153,18 @@ fn push(relative: &mut Vec<u8>, name: &[u8]) {
         relative.push(b'/');
     }
     relative.extend_from_slice(name);
+}
+
+/// A sibling, opened. `None`: it is older than its file, so that it is of another content; or it is empty, which no coding is. Tools that
+/// copy a file's time to its sibling often keep whole seconds only.
+fn precompressed(entry: &Entry, sibling: &Entry, content_type: HeaderValue, coding: Coding) -> io::Result<Option<Opened>> {
+    let (file, other) = (fstat(entry)?, fstat(sibling)?);
+    if other.st_mtime < file.st_mtime || other.st_size == 0 {
+        return Ok(None);
+    }
+    let mut opened = Opened::new(sibling.open()?, content_type)?;
+    opened.coding = Some(coding);
+    Ok(Some(opened))
 }
 
 /// Parameters of FastCGI are text here: a script or a rest that is not UTF-8 is nothing.
@@ -168,7 +205,7 @@ mod tests {
     fn a_decoded_name_is_never_decoded_or_walked_up_again() {
         let tree = Tree::new(&[("secret", "1"), ("www/a", "22")]);
         let files = Files { hidden: Hidden::Allow, ..rule("/www") };
-        let docroot = Docroot { root: &tree.root, files: &files, redirects: true };
+        let docroot = Docroot { root: &tree.root, files: &files, redirects: true, codings: Codings::default() };
         for decoded in [&b"/../secret"[..], b"/./a", b"/.."] {
             assert!(matches!(docroot.find(decoded).unwrap(), Found::Nothing), "{}", decoded.escape_ascii());
         }

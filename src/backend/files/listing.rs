@@ -132,9 +132,12 @@ mod tests {
     use super::super::{Found, look_up};
     use super::*;
     use crate::api::v1::{Hidden, Symlinks};
+    use crate::route::Codings;
 
     fn shown(tree: Tree, files: &Files, path: &str) -> (Response<()>, String) {
-        let Found::Listing(directory) = look_up(&tree.root, files, [path]).unwrap() else { panic!("{path} is not shown") };
+        let Found::Listing(directory) = look_up(&tree.root, files, [path], Codings::default()).unwrap() else {
+            panic!("{path} is not shown")
+        };
         let shape = Shape { path, has_parent: false, form: Form::Json };
         let root = Arc::new(tree.root);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -189,16 +192,16 @@ mod tests {
     fn an_index_goes_first_and_a_directory_has_its_slash() {
         let tree = Tree::new(&[("www/with/index.html", "1"), ("www/without/x", "1")]);
         let files = Files { listing: true, ..rule("/www") };
-        let found = |path: &str| look_up(&tree.root, &files, [path]).unwrap();
+        let found = |path: &str| look_up(&tree.root, &files, [path], Codings::default()).unwrap();
         assert!(matches!(found("/with/"), Found::File(_)));
         assert!(matches!(found("/without/"), Found::Listing(_)));
         assert!(matches!(found("/without"), Found::Directory));
         assert!(matches!(found("/missing/"), Found::Nothing));
         assert!(matches!(found("/without/x/"), Found::Nothing));
         let own = Files { candidates: vec![crate::route::Template::parse("{path}").unwrap(); 2], ..files.clone() };
-        assert!(matches!(look_up(&tree.root, &own, ["/without", "/x"]).unwrap(), Found::Directory));
+        assert!(matches!(look_up(&tree.root, &own, ["/without", "/x"], Codings::default()).unwrap(), Found::Directory));
         let plain = Files { listing: false, ..files };
-        assert!(matches!(look_up(&tree.root, &plain, ["/without/"]).unwrap(), Found::Nothing));
+        assert!(matches!(look_up(&tree.root, &plain, ["/without/"], Codings::default()).unwrap(), Found::Nothing));
     }
 
     #[test]

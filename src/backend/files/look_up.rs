@@ -1,13 +1,13 @@
 //! Candidates of a rule -> the first that may be served.
 //!
-//! In: a container's root, `files` of a rule, percent-encoded paths. Out: [`Found`]. Never: a second decoding, a look at what
+//! In: a container's root, `files` of a rule, percent-encoded paths, codings that the client takes. Out: [`Found`]. Never: a second decoding, a look at what
 //! can't be normalised.
 
 use super::Opened;
 use super::docroot::{Docroot, Found};
 use crate::backend::Error;
 use crate::container::rootfs::Rootfs;
-use crate::route::{ErrorPage, Files, path};
+use crate::route::{Codings, ErrorPage, Files, path};
 
 /// Looks for the candidates, in order. Each is one of the rule's templates, filled in, percent-encoded, before normalisation.
 ///
@@ -19,13 +19,19 @@ use crate::route::{ErrorPage, Files, path};
 /// - An encoded slash or backslash ends the look-up: it names no file, and no later candidate may answer in its place.
 /// - A FIFO, a device or a socket ends it, too.
 /// - The script's part of a path ends at the first segment that is a regular file with a script's extension (byte by byte). A name
-///   that differs from that only in case, or by dots and spaces at its end, is never sent.
+///   that differs from that only in case, by dots and spaces at its end, or by the ending of a coding (`a.php.gz`), is never sent.
+/// - In place of a file a sibling is sent, of the first of `codings` that there is one in: a regular file, as old as the file or newer.
 ///
 /// # Errors
 /// [`Error::Local`] if descriptors or memory have run out, [`Error::File`] if the file system fails. What may not be read is nothing.
-pub fn look_up<C: AsRef<str>>(root: &Rootfs, files: &Files, candidates: impl IntoIterator<Item = C>) -> Result<Found, Error> {
+pub fn look_up<C: AsRef<str>>(
+    root: &Rootfs,
+    files: &Files,
+    candidates: impl IntoIterator<Item = C>,
+    codings: Codings,
+) -> Result<Found, Error> {
     let redirects = files.listing || matches!(files.candidates.as_slice(), [only] if only.is_path());
-    let docroot = Docroot { root, files, redirects };
+    let docroot = Docroot { root, files, redirects, codings };
     for candidate in candidates {
         let Ok(normal) = path::normalise(candidate.as_ref()) else { continue };
         let Some(decoded) = path::decode_for_lookup(&normal) else { return Ok(Found::Nothing) };
@@ -42,7 +48,7 @@ pub fn look_up<C: AsRef<str>>(root: &Rootfs, files: &Files, candidates: impl Int
 /// # Errors
 /// As [`look_up`].
 pub fn find(root: &Rootfs, files: &Files, decoded: &[u8]) -> Result<Found, Error> {
-    Docroot { root, files, redirects: false }.find(decoded)
+    Docroot { root, files, redirects: false, codings: Codings::default() }.find(decoded)
 }
 
 /// Opens a page of the container, wherever links inside it lead.
@@ -66,7 +72,7 @@ mod tests {
 
     /// What was found, as a line.
     fn found(tree: &Tree, files: &Files, candidates: &[&str]) -> String {
-        match look_up(&tree.root, files, candidates).unwrap() {
+        match look_up(&tree.root, files, candidates, Codings::default()).unwrap() {
             Found::File(opened) => format!("file of {}", opened.size()),
             Found::Script { script, name, path_info } => format!("script {script} {name} [{path_info}]"),
             Found::Directory => "directory".to_owned(),
@@ -233,6 +239,11 @@ mod tests {
             assert_eq!(found(&tree, &files, &[path]), "nothing", "{path}");
         }
         assert_found(&tree, &files, &[("/php", "file of 1"), ("/x.php.txt", "file of 1")]);
+        for path in ["/run.php.gz", "/run.PHP.br", "/run.php.zst.gz"] {
+            tree.write(&format!("www{path}"), b"1");
+            assert_eq!(found(&tree, &files, &[path]), "nothing", "{path}");
+            assert_eq!(found(&tree, &rule("/www"), &[path]), "file of 1", "{path} where nothing is a script");
+        }
     }
 
     #[test]

@@ -11,13 +11,17 @@ mod docroot;
 mod fixture;
 mod listing;
 mod look_up;
+mod multipart;
 mod name;
 mod opened;
 mod range;
+#[cfg(test)]
+mod tests;
 
 pub use answer::{ALLOWED, redirect, respond};
 pub use body::FileBody;
 pub use docroot::Found;
 pub use listing::{Form, Shape, list};
 pub use look_up::{find, look_up, open};
+pub use multipart::MultipartBody;
 pub use opened::Opened;

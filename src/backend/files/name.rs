@@ -3,7 +3,10 @@
 //! In: a segment, decoded. Out: seen or not, a script or not. Never: a look at what stands there.
 
 use crate::api::v1::Hidden;
-use crate::route::Script;
+use crate::route::{Coding, Script};
+
+/// What a file may be compressed with; it is the same text then.
+const CODINGS: [Coding; 3] = [Coding::Zstd, Coding::Br, Coding::Gzip];
 
 /// Whether a rule serves names like this. Dot segments are gone after normalisation; that none passes here holds without it.
 pub(super) fn may_be_seen(name: &[u8], hidden: Hidden) -> bool {
@@ -24,13 +27,29 @@ pub(super) fn script(name: &[u8], scripts: &[Script]) -> Option<usize> {
     scripts.iter().position(|script| name.ends_with(script.extension.as_bytes()))
 }
 
-/// Whether some file system or some program could take this name for a script's: in another case, with dots or spaces at its end.
-pub(super) fn resembles_script(name: &[u8], scripts: &[Script]) -> bool {
-    let length = name.iter().rposition(|byte| !matches!(byte, b'.' | b' ')).map_or(0, |last| last + 1);
-    scripts.iter().any(|script| {
-        let extension = script.extension.as_bytes();
-        length.checked_sub(extension.len()).is_some_and(|start| name[start..length].eq_ignore_ascii_case(extension))
-    })
+/// Whether some file system or some program could take this name for a script's: in another case, with dots or spaces at its end. Or for
+/// one that is compressed (`a.php.gz`): what a script says is told to nobody in a content coding either.
+pub(super) fn resembles_script(mut name: &[u8], scripts: &[Script]) -> bool {
+    if scripts.is_empty() {
+        return false;
+    }
+    loop {
+        let length = name.iter().rposition(|byte| !matches!(byte, b'.' | b' ')).map_or(0, |last| last + 1);
+        name = &name[..length];
+        if scripts.iter().any(|script| without(name, &script.extension).is_some()) {
+            return true;
+        }
+        match CODINGS.iter().find_map(|coding| without(name, coding.ending())) {
+            Some(inner) => name = inner,
+            None => return false,
+        }
+    }
+}
+
+/// What stands before an ending, in whatever case.
+fn without<'a>(name: &'a [u8], ending: &str) -> Option<&'a [u8]> {
+    let (before, end) = name.split_at(name.len().checked_sub(ending.len())?);
+    end.eq_ignore_ascii_case(ending.as_bytes()).then_some(before)
 }
 
 #[cfg(test)]
@@ -50,10 +69,20 @@ mod tests {
             ("php", None, false),
             ("a.php5", None, false),
             ("a.php.txt", None, false),
+            ("a.php.gz", None, true),
+            ("a.PHP.Gz", None, true),
+            ("a.php..br. .zst ", None, true),
+            (".php.zst", None, true),
+            ("a.php.txt.gz", None, false),
+            ("a.css.gz", None, false),
+            ("php.gz", None, false),
+            (".gz", None, false),
+            (".gz.br", None, false),
             ("", None, false),
             ("...", None, false),
         ] {
             assert_eq!((script(name.as_bytes(), &scripts), resembles_script(name.as_bytes(), &scripts)), (index, resembles), "{name:?}");
+            assert!(!resembles_script(name.as_bytes(), &[]), "{name:?}");
         }
     }
 

@@ -12,6 +12,7 @@ use http::HeaderValue;
 use super::body;
 use super::conditional::Validators;
 use crate::backend::{Error, ResponseBody};
+use crate::route::Coding;
 
 /// A regular file, opened, with what is told about it.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub struct Opened {
     etag: String,
     modified: Option<SystemTime>,
     pub(super) content_type: HeaderValue,
+    /// What its bytes are in; `None`: as they are.
+    pub(super) coding: Option<Coding>,
 }
 
 impl Opened {
@@ -31,13 +34,19 @@ impl Opened {
         let etag = format!("\"{:x}-{:x}-{seconds:x}{nanos:08x}\"", metadata.ino(), metadata.len());
         let since_epoch = u64::try_from(seconds).ok().map(Duration::from_secs);
         let modified = since_epoch.and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since));
-        Ok(Self { file, size: metadata.len(), etag, modified, content_type })
+        Ok(Self { file, size: metadata.len(), etag, modified, content_type, coding: None })
     }
 
     /// Its size in bytes when it was opened.
     #[must_use]
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    /// The same, of another media type than its name says.
+    #[must_use]
+    pub fn of_type(self, content_type: HeaderValue) -> Self {
+        Self { content_type, ..self }
     }
 
     /// All of it, as the body of an answer.
@@ -82,6 +91,9 @@ mod tests {
         tree.write("a", b"22");
         tree.open("a").set_modified(at(1_000)).unwrap();
         assert_ne!(opened(&tree, "a").etag, first);
+        tree.write("a", b"2");
+        tree.open("a").set_modified(at(1_000)).unwrap();
+        assert_eq!(opened(&tree, "a").etag, first, "size, time and inode are all that there is");
     }
 
     #[test]

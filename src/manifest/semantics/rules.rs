@@ -5,7 +5,7 @@
 use super::backends::Backends;
 use super::filters::{self, Place};
 use super::{matches, no_longer_than, sessions, texts, unique};
-use crate::manifest::node::{Cursor, Data};
+use crate::manifest::node::Cursor;
 use crate::manifest::report::Report;
 use crate::names::shown;
 
@@ -55,9 +55,8 @@ fn check_files(files: &Cursor<'_>, backends: &Backends<'_>, report: &mut Report<
             report.value(&reference, message, Some("scripts need a `fastcgi` backend".to_owned()));
         }
     }
-    if let Some(siblings) = files.get("precompressed").filter(|list| !matches!(&list.node.data, Data::List(items) if items.is_empty())) {
-        report.unsupported(&siblings, Some("leave it out".to_owned()));
-    }
+    let siblings = files.items_of("precompressed");
+    unique(siblings.into_iter().filter_map(|at| Some((at.text()?.to_owned(), at))), "content coding", report);
 }
 
 fn check_candidate(candidate: &Cursor<'_>, report: &mut Report<'_>) {

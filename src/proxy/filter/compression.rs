@@ -3,15 +3,13 @@
 //! In: the filter, a request on its way; then its answer. Out: the same answer, encoded as it comes. Never: what is encoded already,
 //! a part of something, what may not be transformed.
 
-use http::header::{
-    ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY,
-};
+use http::header::{ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
 use http_body::Body;
 
 use crate::backend::ResponseBody;
+use crate::proxy::coding;
 use crate::proxy::forward::Forward;
-use crate::proxy::weighted::{self, Weight};
 use crate::route::{Coding, Compression};
 
 /// Digests of the bytes as they were (RFC 1864, RFC 3230, RFC 9530).
@@ -25,20 +23,14 @@ const DIGESTS: [HeaderName; 4] = [
 /// What a client accepts.
 pub(in crate::proxy) struct Accepted<'f> {
     compression: &'f Compression,
-    choice: Choice,
+    /// The coding that it likes best; `None`: none of those that there are.
+    coding: Option<Coding>,
+    /// It refuses what is not encoded.
+    always: bool,
     /// There will be fields, but no body.
     head: bool,
     /// What the client has already.
     known: Vec<HeaderValue>,
-}
-
-/// The coding that a client likes best.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Choice {
-    /// `None`: none of those that there are.
-    coding: Option<Coding>,
-    /// It refuses what is not encoded.
-    always: bool,
 }
 
 impl<'f> Accepted<'f> {
@@ -49,7 +41,8 @@ impl<'f> Accepted<'f> {
             return None;
         }
         let known = fields.get_all(IF_NONE_MATCH).iter().cloned().collect();
-        Some(Self { compression, choice: choose(fields, &compression.codings), head: forward.method() == Method::HEAD, known })
+        let coding::Accepted { codings, always } = coding::accepted(fields, &compression.codings);
+        Some(Self { compression, coding: codings.iter().next(), always, head: forward.method() == Method::HEAD, known })
     }
 
     /// Encodes the answer, if it is one that is worth it. `Vary` is told also to who gets it as it is.
@@ -61,8 +54,8 @@ impl<'f> Accepted<'f> {
         if !self.is_worth_it(answer, length) {
             return;
         }
-        vary(answer.headers_mut());
-        let Some(coding) = self.choice.coding else { return };
+        coding::vary(answer.headers_mut());
+        let Some(coding) = self.coding else { return };
         if !self.head {
             match std::mem::take(answer.body_mut()).encoded(coding, length) {
                 Ok(body) => *answer.body_mut() = body,
@@ -91,7 +84,7 @@ impl<'f> Accepted<'f> {
 
     fn is_worth_it(&self, answer: &Response<ResponseBody>, length: Option<u64>) -> bool {
         let headers = answer.headers();
-        let minimum = if self.choice.always { 1 } else { self.compression.minimum.max(1) };
+        let minimum = if self.always { 1 } else { self.compression.minimum.max(1) };
         // As nginx: other statuses are short, or are no document.
         matches!(answer.status(), StatusCode::OK | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND)
             && !headers.contains_key(CONTENT_ENCODING)
@@ -106,7 +99,7 @@ impl<'f> Accepted<'f> {
         let Some(tag) = headers.get(ETAG).map(|tag| [b"W/", tag.as_bytes()].concat()) else { return };
         if self.known.iter().flat_map(|known| known.as_bytes().split(|byte| *byte == b',')).any(|known| known.trim_ascii() == tag) {
             weaken(headers);
-            vary(headers);
+            coding::vary(headers);
         }
     }
 }
@@ -117,45 +110,6 @@ fn forbids(headers: &HeaderMap) -> bool {
     directives.map(str::trim).any(|directive| directive.eq_ignore_ascii_case("no-transform"))
 }
 
-/// The coding with the highest weight, the first of these of two that are equal. One that weighs less than no coding is not chosen.
-fn choose(fields: &HeaderMap, codings: &[Coding]) -> Choice {
-    let weight = |name: &str, or: &str| -> Option<Weight> {
-        let is = |member: &str| member.eq_ignore_ascii_case(name) || member.eq_ignore_ascii_case(or);
-        weighted::members(fields, ACCEPT_ENCODING).find(|(member, _)| is(member)).map(|(_, weight)| weight)
-    };
-    let others = weight("*", "*");
-    let identity = weight("identity", "identity");
-    let least = identity.unwrap_or(0).max(1);
-    let mut best: Option<(Weight, Coding)> = None;
-    for &coding in codings {
-        // RFC 9110 section 8.4.1.3.
-        let or = if coding == Coding::Gzip { "x-gzip" } else { coding.name() };
-        let weight = weight(coding.name(), or).or(others).unwrap_or(0);
-        if weight >= least && best.is_none_or(|(highest, _)| weight > highest) {
-            best = Some((weight, coding));
-        }
-    }
-    Choice { coding: best.map(|(_, coding)| coding), always: best.is_some() && identity.or(others) == Some(0) }
-}
-
-/// Adds `Accept-Encoding` to what the answer depends on.
-fn vary(headers: &mut HeaderMap) {
-    let lines = || headers.get_all(VARY).iter().filter_map(|value| value.to_str().ok());
-    let depends = |name: &str| name == "*" || name.eq_ignore_ascii_case(ACCEPT_ENCODING.as_str());
-    if lines().flat_map(|line| line.split(',')).map(str::trim).any(depends) {
-        return;
-    }
-    let mut all = lines().collect::<Vec<_>>().join(", ");
-    if !all.is_empty() {
-        all.push_str(", ");
-    }
-    all.push_str("Accept-Encoding");
-    // What was joined were values already.
-    if let Ok(value) = HeaderValue::try_from(all) {
-        headers.insert(VARY, value);
-    }
-}
-
 /// The same content in other bytes: a strong tag would be a lie (RFC 9110 section 8.8.1).
 fn weaken(headers: &mut HeaderMap) {
     if let Some(tag) = headers.get(ETAG)
@@ -163,69 +117,5 @@ fn weaken(headers: &mut HeaderMap) {
         && let Ok(weak) = HeaderValue::from_bytes(&[b"W/", tag.as_bytes()].concat())
     {
         headers.insert(ETAG, weak);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn chosen(fields: &[&str], codings: &[Coding]) -> (Option<&'static str>, bool) {
-        let mut headers = HeaderMap::new();
-        for value in fields {
-            headers.append(ACCEPT_ENCODING, HeaderValue::from_str(value).unwrap());
-        }
-        let choice = choose(&headers, codings);
-        (choice.coding.map(Coding::name), choice.always)
-    }
-
-    #[test]
-    fn the_coding_is_the_clients_choice_and_ours_among_equals() {
-        let all = [Coding::Zstd, Coding::Br, Coding::Gzip];
-        for (fields, name, always) in [
-            (&[][..], None, false),
-            (&[""], None, false),
-            (&["gzip"], Some("gzip"), false),
-            (&["GZip"], Some("gzip"), false),
-            (&["x-gzip"], Some("gzip"), false),
-            (&["gzip, deflate, br, zstd"], Some("zstd"), false),
-            (&["gzip", "br"], Some("br"), false),
-            (&["gzip;q=1.0, br;q=0.9"], Some("gzip"), false),
-            (&["gzip;q=0"], None, false),
-            (&["deflate"], None, false),
-            (&["*"], Some("zstd"), false),
-            (&["*;q=0.1, zstd;q=0"], Some("br"), false),
-            (&["br;q=0.2, *;q=0.1"], Some("br"), false),
-            (&["*;q=0"], None, false),
-            (&["gzip, *;q=0"], Some("gzip"), true),
-            (&["gzip, identity;q=0"], Some("gzip"), true),
-            (&["identity;q=0"], None, false),
-            (&["identity"], None, false),
-            (&["gzip;q=0.5, identity"], None, false),
-            (&["gzip;q=0.5, identity;q=0.5"], Some("gzip"), false),
-            (&["gzip;q=x"], None, false),
-        ] {
-            assert_eq!(chosen(fields, &all), (name, always), "{fields:?}");
-        }
-        assert_eq!(chosen(&["gzip, br, zstd"], &[Coding::Gzip, Coding::Br]).0, Some("gzip"));
-        assert_eq!(chosen(&["zstd"], &[Coding::Gzip]).0, None);
-    }
-
-    #[test]
-    fn vary_is_joined_with_what_is_there() {
-        for (before, after) in [
-            (&[][..], "Accept-Encoding"),
-            (&["Origin"], "Origin, Accept-Encoding"),
-            (&["Origin", "Cookie"], "Origin, Cookie, Accept-Encoding"),
-            (&["accept-encoding, Cookie"], "accept-encoding, Cookie"),
-            (&["*"], "*"),
-        ] {
-            let mut headers = HeaderMap::new();
-            for value in before {
-                headers.append(VARY, HeaderValue::from_str(value).unwrap());
-            }
-            vary(&mut headers);
-            assert_eq!(headers.get_all(VARY).iter().collect::<Vec<_>>(), [after]);
-        }
     }
 }

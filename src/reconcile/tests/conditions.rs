@@ -42,7 +42,11 @@ async fn each_kind_of_manifest_has_its_conditions() {
     let cases = [
         ("good", good.clone(), well),
         ("unknown-field", good.replace("hostnames", "hostname"), invalid(Reason::Invalid)),
-        ("unsupported", good.replace("/www}}", "/www, precompressed: [gzip]}}"), invalid(Reason::UnsupportedValue)),
+        (
+            "unsupported",
+            good.replace("rules:", "backends: [{name: web, http: {port: 80, tls: {serverName: a.org}}}], rules:"),
+            invalid(Reason::UnsupportedValue),
+        ),
         ("no-root", good.replace("/www", "/nowhere"), missing),
     ];
     for (name, text, _) in &cases {
