@@ -8,6 +8,7 @@ mod files;
 mod listings;
 mod methods;
 mod names;
+mod parts;
 mod ranges;
 mod scripts;
 mod told;
@@ -128,6 +129,11 @@ const FILES: &[&str] = &[
     "www/list/with/index.html",
     "www/list/s p/x.txt",
     "www/list/.hidden/x.txt",
+    "www/packed/x.css",
+    "www/packed/x.css.gz",
+    "www/packed/y.css",
+    "www/packed/index.html",
+    "www/packed/index.html.gz",
     "other/x.txt",
     "other/index.html",
     "other/sub/index.html",
@@ -217,6 +223,8 @@ const TABLES: &[&[Case]] = &[
     listings::LISTINGS,
     scripts::SCRIPTS,
     ranges::RANGES,
+    parts::PARTS,
+    parts::SIBLINGS,
     conditions::CONDITIONS,
     methods::METHODS,
 ];
