@@ -17,6 +17,9 @@ pub const DEFAULT_MANIFESTS: &str = "/etc/lxcproxy.d";
 /// Where the admin socket is, if nobody says otherwise.
 pub const DEFAULT_ADMIN: &str = "/run/lxcproxy/admin.sock";
 
+/// Where the system's table of media types is, if nobody says otherwise.
+pub const DEFAULT_MEDIA_TYPES: &str = "/etc/mime.types";
+
 /// What `lxcproxy run` needs to know.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 #[group(skip)]
@@ -39,6 +42,9 @@ pub struct Settings {
     /// Where LXC keeps its containers. Default: LXC's own (`lxc-config lxc.lxcpath`).
     #[arg(long, value_name = "DIR", env = "LXCPROXY_LXCPATH")]
     pub lxcpath: Option<PathBuf>,
+    /// The system's table of media types, by the extensions of files. It is read once; where it says nothing, a built-in one does.
+    #[arg(long, value_name = "FILE", env = "LXCPROXY_MEDIA_TYPES", default_value = DEFAULT_MEDIA_TYPES)]
+    pub media_types: PathBuf,
     /// How long requests in flight may take after a SIGTERM; 0s: not at all.
     #[arg(long = "drain-timeout", value_name = "DURATION", env = "LXCPROXY_DRAIN_TIMEOUT", default_value = "30s", value_parser = duration)]
     pub drain: Duration,

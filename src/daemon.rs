@@ -2,6 +2,7 @@
 //!
 //! In: [`Settings`]. Out: when it has drained. Never: a global; a decision that belongs to a room; the log, which is the caller's.
 
+mod media_types;
 mod sockets;
 
 use std::io::ErrorKind;
@@ -107,7 +108,8 @@ async fn both_planes(settings: &Settings, hangup: Hangup, ready: impl FnOnce(Rea
         Listening { address: settings.listen, threads: settings.threads },
         settings.allow_empty,
     )
-    .counted(metrics.control().clone());
+    .counted(metrics.control().clone())
+    .with_media_types(Arc::new(media_types::read(&settings.media_types)));
     let mut control = tokio::spawn(reconciler.run(source));
 
     let (trigger, shutdown) = server::shutdown();

@@ -25,6 +25,7 @@ mod http;
 mod incus;
 mod last_good;
 mod limits;
+mod listings;
 mod metrics;
 mod process;
 mod proxies;

@@ -22,8 +22,8 @@ use crate::dial::Address;
 use crate::names::{AppName, SectionName};
 use crate::resolve::ResolvedApp;
 use crate::route::{
-    Backend, CompiledApp, Endpoint, FastcgiSettings, Files, HttpSettings, LogQuota, Parent, Protocol, Retry, Rule, Script, Share, Template,
-    Timeouts,
+    Backend, CompiledApp, Endpoint, FastcgiSettings, Files, HttpSettings, LogQuota, MediaTypes, Parent, Protocol, Retry, Rule, Script,
+    Share, Template, Timeouts,
 };
 
 use filter::Scope;
@@ -55,20 +55,26 @@ pub struct Identity<'a> {
     pub first_seen: u64,
 }
 
-/// Builds the App. `before`: what was built of it last; what all threads know of an endpoint is handed on from there.
+/// Builds the App. `media`: what the extensions of its files say. `before`: what was built of it last; what all threads know of an endpoint
+/// is handed on from there.
 ///
 /// # Errors
 /// [`Error`] for the first field that can't be built.
-pub fn compile(resolved: &ResolvedApp, identity: Identity<'_>, before: Option<&CompiledApp>) -> Result<CompiledApp, Error> {
+pub fn compile(
+    resolved: &ResolvedApp,
+    identity: Identity<'_>,
+    media: &Arc<MediaTypes>,
+    before: Option<&CompiledApp>,
+) -> Result<CompiledApp, Error> {
     let spec = &resolved.app.spec;
     let slots = filter::slots(before);
     let names: HashMap<&SectionName, usize> = spec.backends.iter().enumerate().map(|(index, backend)| (&backend.name, index)).collect();
     let backends = spec.backends.iter().zip(&resolved.addresses);
     let backends: Vec<_> =
-        backends.map(|(backend, addresses)| compile_backend(backend, addresses, identity, before)).collect::<Result<_, _>>()?;
+        backends.map(|(backend, addresses)| compile_backend(backend, addresses, identity, media, before)).collect::<Result<_, _>>()?;
     let scope = Scope { resolved, names: &names, before: &[], slots: &slots };
     let mut rules: Vec<_> =
-        spec.rules.iter().enumerate().map(|(index, rule)| compile_rule(index, rule, scope, before)).collect::<Result<_, _>>()?;
+        spec.rules.iter().enumerate().map(|(index, rule)| compile_rule(index, rule, scope, media, before)).collect::<Result<_, _>>()?;
     for (rule, written) in rules.iter_mut().zip(&spec.rules) {
         rule.session = session::session(written, rule, &backends, identity);
     }
@@ -82,7 +88,7 @@ pub fn compile(resolved: &ResolvedApp, identity: Identity<'_>, before: Option<&C
         backends,
         root: resolved.container.as_ref().and_then(|container| container.root.clone()),
         init: resolved.container.as_ref().and_then(|container| container.init.clone()),
-        error_pages: spec.error_pages.iter().map(answers::error_page).collect::<Result<_, _>>()?,
+        error_pages: spec.error_pages.iter().map(|page| answers::error_page(page, media)).collect::<Result<_, _>>()?,
     })
 }
 
@@ -92,7 +98,13 @@ pub fn parent(reference: &v1::ParentRef) -> Parent {
     Parent { gateway: reference.name.clone(), section: reference.section_name.clone(), port: reference.port.map(NonZeroU16::get) }
 }
 
-fn compile_rule(index: usize, rule: &v1::Rule, scope: Scope<'_>, before: Option<&CompiledApp>) -> Result<Rule, Error> {
+fn compile_rule(
+    index: usize,
+    rule: &v1::Rule,
+    scope: Scope<'_>,
+    media: &Arc<MediaTypes>,
+    before: Option<&CompiledApp>,
+) -> Result<Rule, Error> {
     let names = scope.names;
     let field = format!("spec.rules[{index}]");
     let name: Box<str> = rule.name.as_ref().map_or_else(|| index.to_string(), ToString::to_string).into();
@@ -110,7 +122,7 @@ fn compile_rule(index: usize, rule: &v1::Rule, scope: Scope<'_>, before: Option<
         name,
         matches: rule.matches.iter().map(|matcher| matches::compile(matcher, &field)).collect::<Result<_, _>>()?,
         filters: filter::compile(&rule.filters, &field, scope)?,
-        files: rule.files.as_ref().map(|files| compile_files(files, names, &field)).transpose()?,
+        files: rule.files.as_ref().map(|files| compile_files(files, names, media, &field)).transpose()?,
         backends: shares.collect::<Result<_, Error>>()?,
         has_backend_refs: !rule.backend_refs.is_empty(),
         timeouts: Timeouts {
@@ -129,7 +141,7 @@ fn compile_retry(retry: &v1::Retry) -> Retry {
     Retry { codes: retry.codes.as_slice().into(), attempts: retry.attempts, backoff }
 }
 
-fn compile_files(files: &v1::Files, names: &HashMap<&SectionName, usize>, field: &str) -> Result<Files, Error> {
+fn compile_files(files: &v1::Files, names: &HashMap<&SectionName, usize>, media: &Arc<MediaTypes>, field: &str) -> Result<Files, Error> {
     let scripts = files
         .scripts
         .iter()
@@ -144,6 +156,7 @@ fn compile_files(files: &v1::Files, names: &HashMap<&SectionName, usize>, field:
         cache_control: files.cache_control.as_deref().map(|value| header_value(value, field)).transpose()?,
         listing: files.listing,
         precompressed: files.precompressed.iter().map(|&coding| coding.into()).collect(),
+        media: media.clone(),
     })
 }
 
@@ -151,6 +164,7 @@ fn compile_backend(
     backend: &v1::Backend,
     addresses: &[Option<Address>],
     identity: Identity<'_>,
+    media: &Arc<MediaTypes>,
     before: Option<&CompiledApp>,
 ) -> Result<Backend, Error> {
     let field = format!("spec.backends.{}", backend.name);
@@ -178,7 +192,11 @@ fn compile_backend(
         endpoints: written.iter().zip(addresses).map(|(written, address)| endpoint(written, address.clone(), before)).collect(),
         protocol,
         keep,
-        internal_files: backend.internal_files.iter().map(|files| answers::internal_files(files, &field)).collect::<Result<_, _>>()?,
+        internal_files: backend
+            .internal_files
+            .iter()
+            .map(|files| answers::internal_files(files, media, &field))
+            .collect::<Result<_, _>>()?,
         balance: balance::balance(backend.load_balancer.as_ref(), &written, &field)?,
         ejection: balance::ejection(backend.health_check.as_ref(), written.len()),
         check: balance::check(backend, identity.name, &field)?,

@@ -14,7 +14,7 @@ fn compiled(spec: &str, before: Option<&CompiledApp>) -> CompiledApp {
     let Ok(Object::App(app)) = parsed.documents.into_iter().next().unwrap().result else { panic!("no App") };
     let resolved = ResolvedApp::unseen(Arc::clone(&app), "/".into());
     let identity = Identity { name: &app.metadata.name, uid: "uid-1", generation: 1, first_seen: 1 };
-    compile(&resolved, identity, before).unwrap()
+    compile(&resolved, identity, &Arc::default(), before).unwrap()
 }
 
 #[test]

@@ -4,6 +4,8 @@
 
 #![allow(clippy::disallowed_methods, reason = "the one owner of a container's paths")]
 
+mod directory;
+
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -14,6 +16,7 @@ use rustix::io::Errno;
 
 use crate::api::v1::Symlinks;
 use crate::names::ContainerPath;
+pub use directory::{Facts, Limit, Names};
 
 /// A root directory, held open.
 #[derive(Debug)]
@@ -84,6 +87,17 @@ impl Rootfs {
     }
 }
 
+impl Kind {
+    fn of(kind: FileType) -> Self {
+        match kind {
+            FileType::RegularFile => Self::File,
+            FileType::Directory => Self::Directory,
+            FileType::Socket => Self::Socket,
+            _ => Self::Other,
+        }
+    }
+}
+
 impl Entry {
     fn find(from: BorrowedFd<'_>, path: &[u8], extra: OFlags, resolve: ResolveFlags) -> io::Result<Self> {
         let flags = OFlags::PATH | OFlags::CLOEXEC | extra;
@@ -95,12 +109,7 @@ impl Entry {
                 result => break result?,
             }
         };
-        let kind = match FileType::from_raw_mode(fs::fstat(&fd)?.st_mode) {
-            FileType::RegularFile => Kind::File,
-            FileType::Directory => Kind::Directory,
-            FileType::Socket => Kind::Socket,
-            _ => Kind::Other,
-        };
+        let kind = Kind::of(FileType::from_raw_mode(fs::fstat(&fd)?.st_mode));
         Ok(Self { fd, kind })
     }
 

@@ -151,6 +151,11 @@ impl<'a> Forward<'a> {
         with_query(&self.values.path, self.values.query.as_deref())
     }
 
+    /// The path that was matched, percent-encoded.
+    pub(super) fn matched(&self) -> &str {
+        &self.matched
+    }
+
     /// What the client asks for, as it was matched: path and query.
     pub(super) fn wanted(&self) -> String {
         with_query(&self.matched, self.values.query.as_deref())

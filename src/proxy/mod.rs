@@ -13,6 +13,7 @@ mod head;
 mod hold;
 mod hop;
 mod id;
+mod listing;
 mod offload;
 mod page;
 mod peer;
@@ -198,7 +199,11 @@ impl Proxy {
                 let answer = files::respond(file, files, forward.method(), forward.headers()).map_err(Cause::Backend)?;
                 Ok(redirect::typed(answer, &forward))
             }
-            Some((_, Found::File(_))) if rule.backends.is_empty() => Err(Cause::ReadOnly),
+            Some((files, Found::Listing(directory))) if forward.is_read() => {
+                // Boxed, so that others have no room for it.
+                Box::pin(listing::show(app, files, directory, &forward, found.prefix_len())).await
+            }
+            Some((_, Found::File(_) | Found::Listing(_))) if rule.backends.is_empty() => Err(Cause::ReadOnly),
             Some((files, Found::Script { script, name, path_info })) => {
                 forward.run(name, path_info, files);
                 self.ask(app, rule, files.scripts[script].backend, forward).await

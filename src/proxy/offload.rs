@@ -188,7 +188,7 @@ fn is_ours(name: &HeaderName) -> bool {
 fn open(root: &Rootfs, internal: &InternalFiles, rest: &[u8]) -> Result<Option<files::Opened>, Cause> {
     match files::find(root, &internal.files, rest).map_err(Cause::Backend)? {
         Found::File(file) => Ok(Some(file)),
-        Found::Script { .. } | Found::Directory | Found::Special | Found::Nothing => Ok(None),
+        Found::Script { .. } | Found::Directory | Found::Listing(_) | Found::Special | Found::Nothing => Ok(None),
     }
 }
 

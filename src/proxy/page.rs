@@ -53,14 +53,14 @@ pub(super) fn page(app: Option<&CompiledApp>, status: StatusCode, asked: &Asked)
 fn own(app: &CompiledApp, status: StatusCode, id: RequestId) -> Option<Response<ResponseBody>> {
     let page = app.error_pages.iter().find(|page| page.statuses.contains(&status))?;
     let root = app.root.as_deref().ok_or(Error::Unavailable);
-    let file = root.and_then(|root| files::open(root, &page.file)).and_then(|file| {
-        let (content_type, length) = (file.content_type(), file.size());
-        Ok((file.into_body()?, content_type, length))
+    let file = root.and_then(|root| files::open(root, page)).and_then(|file| {
+        let length = file.size();
+        Ok((file.into_body()?, length))
     });
     match file {
-        Ok((body, content_type, length)) => {
+        Ok((body, length)) => {
             let mut answer = Response::new(body);
-            answer.headers_mut().insert(CONTENT_TYPE, content_type);
+            answer.headers_mut().insert(CONTENT_TYPE, page.content_type.clone());
             answer.headers_mut().insert(CONTENT_LENGTH, length.into());
             Some(answer)
         }
@@ -107,6 +107,11 @@ impl Form {
             ),
         }
     }
+}
+
+/// Whether a client would rather read JSON than a page.
+pub(super) fn prefers_json(headers: &HeaderMap) -> bool {
+    headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).is_some_and(|accept| form(accept) == Form::Json)
 }
 
 /// The form that a client likes best; of equals what it names, and names first. Text for who takes anything, or nothing of ours.

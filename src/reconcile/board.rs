@@ -24,7 +24,7 @@ use crate::api::v1::{App, AppResource, AppSpec, AppStatus, Conditions, Gateway, 
 use crate::listen::Sockets;
 use crate::manifest::Kind;
 use crate::names::AppName;
-use crate::route::{CompiledApp, Listeners};
+use crate::route::{CompiledApp, Listeners, MediaTypes};
 use crate::snapshot::{Publisher, Snapshot};
 use crate::source::Listing;
 use crate::state::{Kept, Record, Store};
@@ -47,6 +47,8 @@ pub(super) struct Board {
     news: bool,
     opened: bool,
     sweep: Option<Instant>,
+    /// What the extensions of files say.
+    pub(super) media: Arc<MediaTypes>,
 }
 
 impl Board {
@@ -70,6 +72,7 @@ impl Board {
             news: true,
             opened: false,
             sweep: None,
+            media: Arc::default(),
         };
         (board, apps, gateways)
     }

@@ -19,7 +19,7 @@ use crate::compile::{self, Identity};
 use crate::container::Container;
 use crate::names::ContainerPath;
 use crate::resolve::ResolvedApp;
-use crate::route::CompiledApp;
+use crate::route::{CompiledApp, MediaTypes};
 use crate::state::{Good, Record};
 
 /// One App. Clones are cheap: they share its manifests and what was found.
@@ -181,7 +181,7 @@ impl Entry {
         use crate::api::v1::Reason;
         let place = (self.record.file.as_str(), line, 1);
         let unseen = ResolvedApp::unseen(app.clone(), base.to_path_buf());
-        match compile::compile(&unseen, self.identity(0), None) {
+        match compile::compile(&unseen, self.identity(0), &Arc::default(), None) {
             Ok(_) => Ok(()),
             Err(error) => Err(Refusal::one(Reason::Invalid, place, &error.field, error.message)),
         }
@@ -292,10 +292,10 @@ impl Entry {
         }
     }
 
-    /// The routes of what is served, if they are not in the table yet. `before`: what is there.
-    pub(super) fn routes(&mut self, before: Option<&CompiledApp>) -> Option<Result<CompiledApp, compile::Error>> {
+    /// The routes of what is served, if they are not in the table yet. `media`: see [`compile::compile`]. `before`: what is there.
+    pub(super) fn routes(&mut self, media: &Arc<MediaTypes>, before: Option<&CompiledApp>) -> Option<Result<CompiledApp, compile::Error>> {
         let served = self.served.as_ref().filter(|served| !served.compiled)?;
-        let compiled = compile::compile(&served.resolved, self.identity(served.generation), before);
+        let compiled = compile::compile(&served.resolved, self.identity(served.generation), media, before);
         if let Some(served) = &mut self.served {
             served.compiled = true;
         }

@@ -38,6 +38,7 @@ use crate::container::Runtimes;
 use crate::container::watch::{Starts, Watch, Watcher};
 use crate::metrics::Control;
 use crate::names::AppName;
+use crate::route::MediaTypes;
 use crate::snapshot::Publisher;
 use crate::source::{Listing, Source};
 use crate::state::{Kept, Record, Store, Transitions, new_uid};
@@ -107,6 +108,13 @@ impl Reconciler {
     #[must_use]
     pub fn counted(self, counts: Control) -> Self {
         Self { timing: Timing::new(counts), ..self }
+    }
+
+    /// With what the extensions of files say; without it that is the built-in table.
+    #[must_use]
+    pub fn with_media_types(mut self, media: Arc<MediaTypes>) -> Self {
+        self.board.media = media;
+        self
     }
 
     /// Runs until it is dropped.
@@ -312,7 +320,7 @@ fn serve(entry: &mut Entry, seen: Seen, board: &mut Board, watcher: &mut Watcher
 
 /// Puts the routes of what is served into the table. Returns whether they are others than before.
 fn route(entry: &mut Entry, board: &mut Board) -> bool {
-    match entry.routes(board.served(&entry.record.name)) {
+    match entry.routes(&board.media, board.served(&entry.record.name)) {
         None => return false,
         Some(Ok(app)) => board.route(app),
         Some(Err(error)) => {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::{HeaderValue, StatusCode};
 
-use super::{Balance, Check, Ejection, Endpoint, Filter, LogQuota, Matcher, Parent, Retry, Session, Template};
+use super::{Balance, Check, Ejection, Endpoint, Filter, LogQuota, Matcher, MediaTypes, Parent, Retry, Session, Template};
 use crate::container::init::Init;
 use crate::container::rootfs::Rootfs;
 use crate::names::{AppName, ContainerPath, HostPattern, SectionName};
@@ -44,6 +44,8 @@ pub struct ErrorPage {
     pub statuses: Vec<StatusCode>,
     /// The page.
     pub file: ContainerPath,
+    /// Its media type.
+    pub content_type: HeaderValue,
 }
 
 impl PartialEq for CompiledApp {
@@ -164,7 +166,7 @@ pub struct FastcgiSettings {
 }
 
 /// Files of the container.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Files {
     /// The document root as the container sees it, without a trailing `/` (empty for `/`).
     pub root: Box<str>,
@@ -184,10 +186,12 @@ pub struct Files {
     pub listing: bool,
     /// Codings of siblings that are sent instead, the preferred first.
     pub precompressed: Vec<super::Coding>,
+    /// Media types by the extensions of names.
+    pub media: Arc<MediaTypes>,
 }
 
 /// An extension that is run.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Script {
     /// With its dot.
     pub extension: Box<str>,

@@ -13,6 +13,7 @@ mod listeners;
 mod log_quota;
 mod matcher;
 pub mod media;
+mod media_types;
 pub mod path;
 mod retry;
 mod session;
@@ -33,6 +34,7 @@ pub use filter::{
 pub use listeners::{Front, Listeners, Parent};
 pub use log_quota::LogQuota;
 pub use matcher::{Matcher, PathMatcher, Request, Specificity, ValueMatcher, anchored};
+pub use media_types::MediaTypes;
 pub use retry::Retry;
 pub use session::{Place, Session, Terms};
 pub use table::{Match, Miss, Table};

@@ -1,12 +1,16 @@
 //! The hand-written nginx that lxcproxy replaces, and lxcproxy with the sample manifests: the same request to both, in one network, in
 //! front of the same containers. Both answer alike and tell the applications the same, but for what `table.rs` and `wanted.rs` name.
 
+mod application;
 mod compare;
 mod peers;
 mod table;
+mod tree;
 mod wanted;
 
-use compare::compare;
+use std::borrow::Borrow;
+
+use compare::{Pair, compare};
 use peers::House;
 pub use peers::SAMPLES;
 use table::Case;
@@ -15,11 +19,11 @@ use wanted::Difference;
 use crate::support::needs;
 
 /// Sends every request of the tables to both. Fails with all that differs, and with wanted differences that do not show any more.
-fn hold(house: &House, tables: &[(&[Case], &[Difference])]) {
+fn hold<C: Borrow<Case>>(house: &impl Pair, tables: &[(&[C], &[Difference])]) {
     let mut problems = Vec::new();
     for (cases, differences) in tables {
         let mut used = vec![false; differences.len()];
-        problems.extend(cases.iter().flat_map(|case| compare(house, case, differences, &mut used)));
+        problems.extend(cases.iter().flat_map(|case| compare(house, case.borrow(), differences, &mut used)));
         let idle = differences.iter().zip(used).filter(|(_, used)| !used);
         problems.extend(idle.map(|(difference, _)| format!("no request shows {} ({})", difference.name, difference.why)));
     }

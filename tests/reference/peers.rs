@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
+use super::compare::Pair;
 use crate::support::curl::Curl;
 use crate::support::daemon::{Daemon, PATIENCE};
 use crate::support::lxc::{Container, LxcPath, PHP_FPM, Spec};
@@ -77,14 +78,14 @@ impl House {
         let theirs = Nginx::start(&server, Some(&netns));
         Self { ours, theirs, _peers: peers, _containers: containers }
     }
+}
 
-    /// A request to lxcproxy.
-    pub fn ours(&self, path: &str) -> Curl {
+impl Pair for House {
+    fn ours(&self, path: &str) -> Curl {
         self.ours.request(path).host(HOST)
     }
 
-    /// A request to nginx.
-    pub fn theirs(&self, path: &str) -> Curl {
+    fn theirs(&self, path: &str) -> Curl {
         self.theirs.request(path).host(HOST)
     }
 }

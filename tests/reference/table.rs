@@ -25,47 +25,65 @@ pub enum Outcome {
         /// Why that is better.
         why: &'static str,
     },
+    /// They are, but for one field, or the `bodies`.
+    But {
+        /// Which.
+        field: &'static str,
+        /// Why that is better.
+        why: &'static str,
+    },
 }
 
 impl Case {
+    /// Whether it asks for the very same.
+    pub fn is_same_request(&self, other: &Self) -> bool {
+        (self.method, self.path, self.args, self.body) == (other.method, other.path, other.args, other.body)
+    }
+
     /// With more arguments of curl.
-    const fn with(mut self, args: &'static [&'static str]) -> Self {
+    pub const fn with(mut self, args: &'static [&'static str]) -> Self {
         self.args = args;
         self
     }
 
     /// With a body of so many bytes.
-    const fn body(mut self, length: u32) -> Self {
+    pub const fn body(mut self, length: u32) -> Self {
         self.body = Some(length);
         self
     }
 
     /// The answers differ, for a reason.
-    const fn differs(mut self, reference: u16, lxcproxy: u16, why: &'static str) -> Self {
+    pub const fn differs(mut self, reference: u16, lxcproxy: u16, why: &'static str) -> Self {
         self.outcome = Outcome::Wanted { reference, lxcproxy, why };
+        self
+    }
+
+    /// The answers are the same but for one field, for a reason.
+    pub const fn but(mut self, field: &'static str, why: &'static str) -> Self {
+        self.outcome = Outcome::But { field, why };
         self
     }
 }
 
 const WHOLE_SEGMENTS: &str = "a prefix is made of whole segments";
 
-const NOT_TOLD: &str = "what exists is not told";
-const NO_URI: &str = "RFC 3986 section 2: such bytes are in no URI, a client has to encode them";
+pub const NOT_TOLD: &str = "what exists is not told";
+pub const NO_URI: &str = "RFC 3986 section 2: such bytes are in no URI, a client has to encode them";
 const OWN_SPACE: &str = "nginx sends the client to the rewritten path, which means nothing outside";
 
-const fn ask(method: &'static str, path: &'static str) -> Case {
+pub const fn ask(method: &'static str, path: &'static str) -> Case {
     Case { method, path, args: &[], body: None, outcome: Outcome::Same }
 }
 
-const fn get(path: &'static str) -> Case {
+pub const fn get(path: &'static str) -> Case {
     ask("GET", path)
 }
 
-const fn head(path: &'static str) -> Case {
+pub const fn head(path: &'static str) -> Case {
     ask("HEAD", path)
 }
 
-const fn post(path: &'static str, length: u32) -> Case {
+pub const fn post(path: &'static str, length: u32) -> Case {
     ask("POST", path).body(length)
 }
 

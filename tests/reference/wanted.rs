@@ -10,25 +10,28 @@ pub struct Difference {
     pub why: &'static str,
 }
 
-type Holds = fn(Option<&str>, Option<&str>) -> bool;
+pub type Holds = fn(Option<&str>, Option<&str>) -> bool;
 
 /// Media types of nginx's `mime.types` that are written otherwise here, and why.
-pub const MEDIA: &[(&str, &str, &str)] = &[("application/javascript", "text/javascript", "RFC 9239 has made the former obsolete")];
+pub const MEDIA: &[(&str, &str, &str)] = &[
+    ("application/javascript", "text/javascript", "RFC 9239 has made the former obsolete"),
+    ("text/xml", "application/xml", "RFC 7303 section 9.2: they are one; this is its name in the system's table"),
+];
 
-const fn differs(name: &'static str, holds: Holds, why: &'static str) -> Difference {
+pub const fn differs(name: &'static str, holds: Holds, why: &'static str) -> Difference {
     Difference { name, holds, why }
 }
 
 /// Both tell it, each its own.
-const EACH_ITS_OWN: Holds = |theirs, ours| theirs.is_some() && ours.is_some();
-const ONLY_LXCPROXY: Holds = |theirs, ours| theirs.is_none() && ours.is_some();
-const ONLY_NGINX: Holds = |theirs, ours| theirs.is_some() && ours.is_none();
+pub const EACH_ITS_OWN: Holds = |theirs, ours| theirs.is_some() && ours.is_some();
+pub const ONLY_LXCPROXY: Holds = |theirs, ours| theirs.is_none() && ours.is_some();
+pub const ONLY_NGINX: Holds = |theirs, ours| theirs.is_some() && ours.is_none();
 
-const NOT_A_HEADER: &str = "RFC 3875 section 4.1.18: what CONTENT_* says already is no header";
-const OF_THE_CONNECTION: &str = "RFC 9110 section 7.6.1: it was about the client's connection, and this is another";
-const CLAIM: &str = "a client that is no trusted proxy may say what it likes: it is not passed on";
+pub const NOT_A_HEADER: &str = "RFC 3875 section 4.1.18: what CONTENT_* says already is no header";
+pub const OF_THE_CONNECTION: &str = "RFC 9110 section 7.6.1: it was about the client's connection, and this is another";
+pub const CLAIM: &str = "a client that is no trusted proxy may say what it likes: it is not passed on";
 const COMPLETE: &str = "the reference lists few parameters for seahub; here every FastCGI backend gets all of CGI's";
-const ONE_PATH: &str = "the path that was matched is the path that is forwarded: `//` and `%2F` are not taken for `/`";
+pub const ONE_PATH: &str = "the path that was matched is the path that is forwarded: `//` and `%2F` are not taken for `/`";
 const STREAMS: &str = "an upload streams: nothing waits for its end";
 const WHO_ASKS: &str = "the reference tells it to one of three applications; here all are told who asks for what";
 

@@ -6,6 +6,7 @@
 
 use std::io;
 
+use http::HeaderValue;
 use rustix::fs::fstat;
 use rustix::io::Errno;
 
@@ -30,6 +31,8 @@ pub enum Found {
     },
     /// A directory without its `/` at the end: the client is sent there, see [`super::redirect`].
     Directory,
+    /// A directory without an index, which shows what is in it: its path, decoded, beneath the document root. See [`super::list`].
+    Listing(Box<[u8]>),
     /// A FIFO, a device or a socket: it is never opened, and nobody answers in its place.
     Special,
     /// Nothing that may be served.
@@ -85,7 +88,7 @@ impl Docroot<'_> {
         }
     }
 
-    /// The first of the index names that is a regular file of the directory.
+    /// The first of the index names that is a regular file of the directory; else the directory, if the rule shows those.
     fn index(&self, directory: &[u8]) -> Result<Found, Error> {
         for name in &self.files.index {
             let mut relative = directory.to_vec();
@@ -99,6 +102,9 @@ impl Docroot<'_> {
                 return Ok(found);
             }
         }
+        if self.files.listing && self.entry(directory)?.is_some_and(|entry| entry.kind == Kind::Directory) {
+            return Ok(Found::Listing(directory.into()));
+        }
         Ok(Found::Nothing)
     }
 
@@ -110,7 +116,7 @@ impl Docroot<'_> {
         if let Some(sibling) = self.sibling(entry, relative, name)? {
             return Ok(Found::File(sibling));
         }
-        match entry.open().and_then(|file| Opened::new(file, name)) {
+        match entry.open().and_then(|file| Opened::new(file, self.files.media.content_type(name))) {
             Ok(opened) => Ok(Found::File(opened)),
             Err(error) => absent(error).map(|()| Found::Nothing),
         }
@@ -125,7 +131,7 @@ impl Docroot<'_> {
                 continue;
             }
             let Some(sibling) = self.entry(&[relative, ending].concat())?.filter(|sibling| sibling.kind == Kind::File) else { continue };
-            match precompressed(entry, &sibling, name, coding) {
+            match precompressed(entry, &sibling, self.files.media.content_type(name), coding) {
                 Ok(Some(opened)) => return Ok(Some(opened)),
                 Ok(None) => {}
                 Err(error) => absent(error)?,
@@ -151,12 +157,12 @@ fn push(relative: &mut Vec<u8>, name: &[u8]) {
 
 /// A sibling, opened. `None`: it is older than its file, so that it is of another content; or it is empty, which no coding is. Tools that
 /// copy a file's time to its sibling often keep whole seconds only.
-fn precompressed(entry: &Entry, sibling: &Entry, name: &[u8], coding: Coding) -> io::Result<Option<Opened>> {
+fn precompressed(entry: &Entry, sibling: &Entry, content_type: HeaderValue, coding: Coding) -> io::Result<Option<Opened>> {
     let (file, other) = (fstat(entry)?, fstat(sibling)?);
     if other.st_mtime < file.st_mtime || other.st_size == 0 {
         return Ok(None);
     }
-    let mut opened = Opened::new(sibling.open()?, name)?;
+    let mut opened = Opened::new(sibling.open()?, content_type)?;
     opened.coding = Some(coding);
     Ok(Some(opened))
 }
@@ -170,7 +176,7 @@ fn script_found(script: usize, relative: &[u8], rest: &[u8]) -> Found {
 }
 
 /// Errors that mean "nothing that may be served" pass; the others are ours to answer for.
-fn absent(error: io::Error) -> Result<(), Error> {
+pub(super) fn absent(error: io::Error) -> Result<(), Error> {
     match Errno::from_io_error(&error) {
         Some(
             Errno::NOENT

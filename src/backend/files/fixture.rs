@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tempfile::TempDir;
@@ -71,6 +72,7 @@ pub(super) fn rule(root: &str) -> Files {
         cache_control: None,
         listing: false,
         precompressed: Vec::new(),
+        media: Arc::default(),
     }
 }
 

@@ -7,15 +7,15 @@ use super::Opened;
 use super::docroot::{Docroot, Found};
 use crate::backend::Error;
 use crate::container::rootfs::Rootfs;
-use crate::names::ContainerPath;
-use crate::route::{Codings, Files, path};
+use crate::route::{Codings, ErrorPage, Files, path};
 
 /// Looks for the candidates, in order. Each is one of the rule's templates, filled in, percent-encoded, before normalisation.
 ///
 /// - A candidate that ends in `/` is a directory: its `index` names are tried. Without one of them it is nothing (nginx answers 403 there;
 ///   this way nothing is told about what exists).
-/// - A directory without its `/` is [`Found::Directory`] if the rule has no `try` of its own, and no match otherwise, as with nginx's
-///   `try_files`.
+///   With `listing` it is [`Found::Listing`].
+/// - A directory without its `/` is [`Found::Directory`] if the rule has no `try` of its own, or shows directories, and no match otherwise,
+///   as with nginx's `try_files`.
 /// - An encoded slash or backslash ends the look-up: it names no file, and no later candidate may answer in its place.
 /// - A FIFO, a device or a socket ends it, too.
 /// - The script's part of a path ends at the first segment that is a regular file with a script's extension (byte by byte). A name
@@ -30,7 +30,7 @@ pub fn look_up<C: AsRef<str>>(
     candidates: impl IntoIterator<Item = C>,
     codings: Codings,
 ) -> Result<Found, Error> {
-    let redirects = matches!(files.candidates.as_slice(), [only] if only.is_path());
+    let redirects = files.listing || matches!(files.candidates.as_slice(), [only] if only.is_path());
     let docroot = Docroot { root, files, redirects, codings };
     for candidate in candidates {
         let Ok(normal) = path::normalise(candidate.as_ref()) else { continue };
@@ -51,13 +51,13 @@ pub fn find(root: &Rootfs, files: &Files, decoded: &[u8]) -> Result<Found, Error
     Docroot { root, files, redirects: false, codings: Codings::default() }.find(decoded)
 }
 
-/// Opens one file of the container, wherever links inside it lead.
+/// Opens a page of the container, wherever links inside it lead.
 ///
 /// # Errors
 /// [`Error::File`] if it is no regular file, or can't be read.
-pub fn open(root: &Rootfs, path: &ContainerPath) -> Result<Opened, Error> {
-    let file = root.entry(path).and_then(|entry| entry.open());
-    file.and_then(|file| Opened::new(file, path.file_name().as_bytes())).map_err(Error::File)
+pub fn open(root: &Rootfs, page: &ErrorPage) -> Result<Opened, Error> {
+    let file = root.entry(&page.file).and_then(|entry| entry.open());
+    file.and_then(|file| Opened::new(file, page.content_type.clone())).map_err(Error::File)
 }
 
 #[cfg(test)]
@@ -76,6 +76,7 @@ mod tests {
             Found::File(opened) => format!("file of {}", opened.size()),
             Found::Script { script, name, path_info } => format!("script {script} {name} [{path_info}]"),
             Found::Directory => "directory".to_owned(),
+            Found::Listing(_) => "listing".to_owned(),
             Found::Special => "special".to_owned(),
             Found::Nothing => "nothing".to_owned(),
         }

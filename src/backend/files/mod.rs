@@ -1,4 +1,4 @@
-//! A path -> a file, a script or a directory of the container; a file -> the answer to GET or HEAD.
+//! A path -> a file, a script or a directory of the container; a file, or what is in a directory -> the answer to GET or HEAD.
 //!
 //! In: the rule's candidates, filled in; the fields of the request. Out: [`Found`], then a response that streams. Never: a path that was
 //! joined by hand, a script's bytes, anything but a regular file, a word on what exists but may not be seen.
@@ -9,8 +9,8 @@ mod conditional;
 mod docroot;
 #[cfg(test)]
 mod fixture;
+mod listing;
 mod look_up;
-mod media;
 mod multipart;
 mod name;
 mod opened;
@@ -21,6 +21,7 @@ mod tests;
 pub use answer::{ALLOWED, redirect, respond};
 pub use body::FileBody;
 pub use docroot::Found;
+pub use listing::{Form, Shape, list};
 pub use look_up::{find, look_up, open};
 pub use multipart::MultipartBody;
 pub use opened::Opened;

@@ -17,6 +17,11 @@ pub(super) fn may_be_seen(name: &[u8], hidden: Hidden) -> bool {
     }
 }
 
+/// Whether a request can name it: paths hold no control bytes, and an encoded backslash names nothing.
+pub(super) fn may_be_asked_for(name: &[u8]) -> bool {
+    !name.iter().any(|byte| byte.is_ascii_control() || *byte == b'\\')
+}
+
 /// The index of the first script whose extension ends the name, byte by byte.
 pub(super) fn script(name: &[u8], scripts: &[Script]) -> Option<usize> {
     scripts.iter().position(|script| name.ends_with(script.extension.as_bytes()))

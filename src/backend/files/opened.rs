@@ -1,6 +1,6 @@
 //! A file that was opened -> what is told about it.
 //!
-//! In: an open regular file and its name. Out: size, entity tag, time, media type, all of the same moment. Never: a look at the name again.
+//! In: an open regular file and its media type. Out: size, entity tag, time, media type, all of the same moment. Never: a look at the name again.
 
 use std::fs::File;
 use std::io;
@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime};
 
 use http::HeaderValue;
 
+use super::body;
 use super::conditional::Validators;
-use super::{body, media};
 use crate::backend::{Error, ResponseBody};
 use crate::route::Coding;
 
@@ -27,26 +27,20 @@ pub struct Opened {
 }
 
 impl Opened {
-    pub(super) fn new(file: File, name: &[u8]) -> io::Result<Self> {
+    pub(super) fn new(file: File, content_type: HeaderValue) -> io::Result<Self> {
         let metadata = file.metadata()?;
         let (seconds, nanos) = (metadata.mtime(), metadata.mtime_nsec());
         // Strong: a change of the content changes its time, another file has another inode.
         let etag = format!("\"{:x}-{:x}-{seconds:x}{nanos:08x}\"", metadata.ino(), metadata.len());
         let since_epoch = u64::try_from(seconds).ok().map(Duration::from_secs);
         let modified = since_epoch.and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since));
-        Ok(Self { file, size: metadata.len(), etag, modified, content_type: media::content_type(name), coding: None })
+        Ok(Self { file, size: metadata.len(), etag, modified, content_type, coding: None })
     }
 
     /// Its size in bytes when it was opened.
     #[must_use]
     pub fn size(&self) -> u64 {
         self.size
-    }
-
-    /// Its media type, by its name.
-    #[must_use]
-    pub fn content_type(&self) -> HeaderValue {
-        self.content_type.clone()
     }
 
     /// The same, of another media type than its name says.
@@ -75,7 +69,7 @@ mod tests {
     use super::*;
 
     fn opened(tree: &Tree, name: &str) -> Opened {
-        Opened::new(tree.open(name), name.as_bytes()).unwrap()
+        Opened::new(tree.open(name), HeaderValue::from_static("text/plain")).unwrap()
     }
 
     fn at(seconds: u64) -> SystemTime {

@@ -54,6 +54,7 @@ impl Client<'_> {
             Found::File(opened) => opened.coding.map_or("as it is", Coding::name),
             Found::Script { .. } => "script",
             Found::Directory => "directory",
+            Found::Listing(_) => "listing",
             Found::Special => "special",
             Found::Nothing => "nothing",
         }

@@ -52,6 +52,7 @@ fn settings(workplace: &Workplace, log: telemetry::Settings) -> Settings {
         admin: workplace.admin(),
         metrics_listen: None,
         listen: ([127, 0, 0, 1], 0).into(),
+        media_types: config::DEFAULT_MEDIA_TYPES.into(),
         lxcpath: None,
         drain: std::time::Duration::from_secs(1),
         threads: config::cores(),

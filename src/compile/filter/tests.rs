@@ -12,7 +12,8 @@ fn app(rules: &str, before: Option<&CompiledApp>) -> CompiledApp {
         "{{apiVersion: lxcproxy.dev/v1, kind: App, metadata: {{name: a}}, spec: {{backends: [{{name: web, http: {{port: 80}}}}], rules: {rules}}}}}"
     );
     let resolved = ResolvedApp::unseen(Arc::new(serde_yaml::from_str(&text).unwrap()), PathBuf::from("/"));
-    compile(&resolved, Identity { name: &"a".parse().unwrap(), uid: "uid-1", generation: 1, first_seen: 1 }, before).unwrap()
+    compile(&resolved, Identity { name: &"a".parse().unwrap(), uid: "uid-1", generation: 1, first_seen: 1 }, &Arc::default(), before)
+        .unwrap()
 }
 
 fn filters(app: &CompiledApp) -> impl Iterator<Item = &Filter> {

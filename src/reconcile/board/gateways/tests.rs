@@ -92,7 +92,8 @@ fn app(name: &str, section: &str) -> CompiledApp {
     let spec = format!("{{parentRefs: [{{name: web, sectionName: {section}}}], rules: [{{}}]}}");
     let text = format!("apiVersion: lxcproxy.dev/v1\nkind: App\nmetadata: {{name: {name}}}\nspec: {spec}\n");
     let resolved = ResolvedApp::unseen(Arc::new(serde_yaml::from_str(&text).unwrap()), PathBuf::from("/"));
-    compile::compile(&resolved, Identity { name: &name.parse().unwrap(), uid: "", generation: 1, first_seen: 1 }, None).unwrap()
+    compile::compile(&resolved, Identity { name: &name.parse().unwrap(), uid: "", generation: 1, first_seen: 1 }, &Arc::default(), None)
+        .unwrap()
 }
 
 fn of(listener: &ListenerStatus, type_: ConditionType) -> &Reason {
