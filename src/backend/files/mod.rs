@@ -14,9 +14,11 @@ mod media;
 mod name;
 mod opened;
 mod range;
+mod stand_in;
 
 pub use answer::{ALLOWED, redirect, respond};
 pub use body::FileBody;
 pub use docroot::Found;
 pub use look_up::{find, look_up, open};
 pub use opened::Opened;
+pub use stand_in::{StandIns, is_stand_in};
