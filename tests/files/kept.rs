@@ -1,6 +1,7 @@
 //! Many answers on one connection, large files and small ones in turn, and requests that do not wait for the answers before them.
 
-use std::io::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 
 use super::shelf::{Client, Shelf, numbered};
 
@@ -35,7 +36,8 @@ fn content(path: &str, length: usize) -> Vec<u8> {
 fn exchange(turn: usize, etag: &str) -> Exchange {
     let (path, length) = SIZES[turn / 5 % SIZES.len()];
     let whole = content(path, length);
-    let exchange = |method, fields: String, status, body: &[u8], length| Exchange { method, path, fields, status, body: body.to_vec(), length };
+    let exchange =
+        |method, fields: String, status, body: &[u8], length| Exchange { method, path, fields, status, body: body.to_vec(), length };
     match turn % 5 {
         0 | 1 => exchange("GET", String::new(), 200, &whole, length),
         2 => exchange("HEAD", String::new(), 200, &[], length),
@@ -89,7 +91,7 @@ fn requests_that_do_not_wait_for_answers_are_answered_in_their_order() {
     let exchanges: Vec<Exchange> = (0..150).map(|turn| exchange(turn * 7, &etag)).collect();
     let mut requests = String::new();
     for Exchange { method, path, fields, .. } in &exchanges {
-        requests += &format!("{method} {path} HTTP/1.1\r\nHost: shelf\r\n{fields}\r\n");
+        write!(requests, "{method} {path} HTTP/1.1\r\nHost: shelf\r\n{fields}\r\n").unwrap();
     }
     let mut writer = client.writer();
     let writer = std::thread::spawn(move || writer.write_all(requests.as_bytes()).unwrap());

@@ -75,7 +75,11 @@ fn with_own_mounts() {
     client.ask("GET", "/large", "");
     let head = client.head();
     let mut body = client.body(1000);
-    fs::OpenOptions::new().append(true).open(shelf.path("large")).and_then(|mut file| std::io::Write::write_all(&mut file, b"more")).unwrap();
+    fs::OpenOptions::new()
+        .append(true)
+        .open(shelf.path("large"))
+        .and_then(|mut file| std::io::Write::write_all(&mut file, b"more"))
+        .unwrap();
     body.extend(client.body(LENGTH - 1000));
     assert!(head.length == LENGTH && body == numbered(LENGTH));
     // It says that it has no bytes.

@@ -101,11 +101,7 @@ impl Client {
         };
         let head = String::from_utf8(self.ahead.drain(..end).collect()).unwrap().to_ascii_lowercase();
         let field = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().to_owned();
-        Head {
-            status: head[9..12].parse().unwrap(),
-            length: field("content-length: ").parse().unwrap_or(0),
-            etag: field("etag: "),
-        }
+        Head { status: head[9..12].parse().unwrap(), length: field("content-length: ").parse().unwrap_or(0), etag: field("etag: ") }
     }
 
     /// So many bytes of a body, or as many as there are.

@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn other_bytes_stand_for_nothing() {
-        assert!(!is_stand_in(&[]) && !is_stand_in(&REGION[..0]) && !is_stand_in(&[0; 16]) && !is_stand_in(&vec![0; LONGEST]));
+        assert!(!is_stand_in(&[]) && !is_stand_in(&REGION[..0]) && !is_stand_in(&[0; 16]));
     }
 
     #[test]
