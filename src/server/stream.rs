@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
@@ -103,11 +102,8 @@ impl ClientStream {
         match bufs.iter().position(|buf| is_stand_in(buf)) {
             None => Pin::new(&mut self.inner).poll_write_vectored(cx, bufs),
             Some(0) => self.poll_try(cx, || self.stand_ins.send(&self.inner, &bufs[0])),
-            Some(at) => {
-                // The file follows at once: its head travels with its first bytes.
-                let flags = SendFlags::MORE | SendFlags::NOSIGNAL;
-                self.poll_try(cx, || Ok(sendmsg(&self.inner, &bufs[..at], &mut SendAncillaryBuffer::default(), flags)?))
-            }
+            // Not held back for the file's first bytes (`MSG_MORE`): that costs the kernel more than the packet (39 us become 52 at 100 KB).
+            Some(at) => Pin::new(&mut self.inner).poll_write_vectored(cx, &bufs[..at]),
         }
     }
 
@@ -138,10 +134,7 @@ impl AsyncRead for ClientStream {
 
 impl AsyncWrite for ClientStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let poll = match is_stand_in(buf) {
-            true => self.poll_put(cx, &[IoSlice::new(buf)]),
-            false => Pin::new(&mut self.inner).poll_write(cx, buf),
-        };
+        let poll = if is_stand_in(buf) { self.poll_put(cx, &[IoSlice::new(buf)]) } else { Pin::new(&mut self.inner).poll_write(cx, buf) };
         self.wrote(poll)
     }
 

@@ -54,7 +54,7 @@ fn a_file_that_shrinks_ends_its_download_and_the_connection_where_it_ends_itself
 #[test]
 fn a_file_that_grows_ends_where_it_was_announced_to() {
     let (shelf, mut client, got) = download("", |path| {
-        OpenOptions::new().append(true).open(path).unwrap().write_all(&[b'x'; 1 << 20]).unwrap();
+        OpenOptions::new().append(true).open(path).unwrap().write_all(&vec![b'x'; 1 << 20]).unwrap();
     });
     assert_eq!(got, LARGE);
     goes_on(&shelf, &mut client);
