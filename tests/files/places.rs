@@ -1,7 +1,10 @@
 //! Files on other file systems: in memory, of several layers, and such as have no size.
 
 use std::fs;
+use std::num::NonZeroU64;
 use std::process::Command;
+
+use rustix::fs::{Advice, fadvise};
 
 use super::shelf::{Shelf, numbered};
 use crate::support::{needs, run, scratch};
@@ -30,6 +33,19 @@ fn a_file_in_memory_is_sent_whole() {
     let shelf = Shelf::at(memory, "");
     shelf.write("large", &numbered(LENGTH));
     is_sent_whole(&shelf);
+}
+
+#[test]
+fn a_file_that_the_page_cache_has_lost_in_part_is_sent_whole() {
+    let shelf = Shelf::new("");
+    shelf.write("large", &numbered(LENGTH));
+    let file = fs::File::open(shelf.path("large")).unwrap();
+    for (first, length) in [(0, 0), (1 << 20, 2 << 20), (0, 1 << 20)] {
+        // Only what is on the disk can be dropped; no length means all of it.
+        file.sync_all().unwrap();
+        fadvise(&file, first, NonZeroU64::new(length), Advice::DontNeed).unwrap();
+        is_sent_whole(&shelf);
+    }
 }
 
 #[test]
