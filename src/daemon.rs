@@ -19,6 +19,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
+use crate::backend::files::StandIns;
 use crate::config::Settings;
 use crate::container::Runtimes;
 use crate::container::watch::{Starts, Watcher};
@@ -255,6 +256,10 @@ impl server::Service for Web {
 
     fn refuse(&self, refused: &Refused, connection: &Rc<Connection>) -> Response<AnswerBody> {
         self.proxy.refuse(refused.refusal.status(), refused.refusal.to_string(), &refused.line, &peer(connection, None))
+    }
+
+    fn stand_in(&self, body: &mut AnswerBody, stand_ins: &StandIns) {
+        body.stand_in(stand_ins);
     }
 
     fn connected(&self) -> Option<Connected> {

@@ -217,6 +217,15 @@ impl ResponseBody {
         }
     }
 
+    /// Lets a file's bytes be stood in for, if nothing looks at them on their way: only for who writes frames by the same `stand_ins`.
+    pub fn stand_in(&mut self, stand_ins: &files::StandIns) {
+        match self {
+            Self::File(body) => body.stand_in(stand_ins),
+            Self::Until(until) => until.body.stand_in(stand_ins),
+            Self::Empty | Self::Full(_) | Self::Http(_) | Self::Fastcgi(_) | Self::Encoded(_) | Self::Multipart(_) => {}
+        }
+    }
+
     /// The same in a content coding. `length`: how long it is in bytes, if that is known.
     ///
     /// # Errors

@@ -16,6 +16,7 @@ use super::access::{Access, Sink};
 use super::id::RequestId;
 use super::peer::Peer;
 use super::rescue::Cause;
+use crate::backend::files::StandIns;
 use crate::backend::{Error, Phase, ResponseBody};
 use crate::dial;
 use crate::metrics::{self, BackendCounts, Fault, RouteCounts, Served, Shard, Tunnelled};
@@ -257,6 +258,13 @@ impl Drop for Record {
         }
         access.backend = self.backend.get_mut().as_ref().map(|backend| backend.name().into());
         sink(access);
+    }
+}
+
+impl AnswerBody {
+    /// Lets a file's bytes be stood in for ([`ResponseBody::stand_in`]): here they are counted, and that is all.
+    pub fn stand_in(&mut self, stand_ins: &StandIns) {
+        self.body.stand_in(stand_ins);
     }
 }
 

@@ -28,6 +28,7 @@ use super::intake::{Intake, Word};
 use super::pulse::{Phase, Pulse};
 use super::registry::{Hold, Place, Registry};
 use super::stream::ClientStream;
+use crate::backend::files::StandIns;
 use crate::listen::{Limits, Options, Seat};
 use crate::names::Networks;
 
@@ -115,18 +116,20 @@ pub(super) fn serve<S: Service>(arrival: Arrival, service: Rc<S>) -> impl Future
 
 async fn run<S: Service>(stream: TcpStream, connection: Rc<Connection>, service: Rc<S>, pulse: Arc<Pulse>, place: Place) {
     let _counted = service.connected();
-    let (word, requests) = (Arc::new(Word::default()), Cell::new(0_u64));
+    let (word, requests, stand_ins) = (Arc::new(Word::default()), Cell::new(0_u64), StandIns::default());
     let respond = service_fn(|request| {
         pulse.enter(Phase::Busy);
         let before = requests.get();
         requests.set(before + 1);
         let (service, connection, pulse, word) = (service.clone(), connection.clone(), pulse.clone(), word.clone());
+        let stand_ins = stand_ins.clone();
         async move {
             let refused = word.refused(before);
-            let response = match refused {
+            let mut response = match refused {
                 Some(refused) => service.refuse(refused, &connection),
                 None => service.call(request, &connection).await,
             };
+            service.stand_in(response.body_mut(), &stand_ins);
             let mut response = response.map(|body| Answering { body, pulse });
             let tunnel = response.status() == StatusCode::SWITCHING_PROTOCOLS;
             if refused.is_some() || (connection.is_draining() && !tunnel) {
@@ -146,9 +149,10 @@ async fn run<S: Service>(stream: TcpStream, connection: Rc<Connection>, service:
     let mut builder = http1::Builder::new();
     // The registry keeps the time: hyper's timer would cost an allocation and two turns of the timer wheel per request. `half_close` is
     // off, so that a client's departure sets its backend free. `pipeline_flush` is off: it buffers whole bodies, without limit.
-    builder.header_read_timeout(None).max_header_size(connection.limits().max_head).max_buf_size(BUFFER);
+    // Bodies are queued as they are, and not copied (`writev`): the stream has to see what stands in for a file.
+    builder.writev(true).header_read_timeout(None).max_header_size(connection.limits().max_head).max_buf_size(BUFFER);
     let intake = Intake::new(connection.limits().max_head, word.clone());
-    let stream = ClientStream::new(stream, pulse.clone(), intake);
+    let stream = ClientStream::new(stream, pulse.clone(), intake, stand_ins.clone());
     let mut http = pin!(builder.serve_connection(TokioIo::new(stream), respond).with_upgrades());
     let told = Cell::new(false);
     let end = poll_fn(|cx| {

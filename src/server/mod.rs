@@ -31,6 +31,7 @@ use http_body::Body;
 use hyper::body::Incoming;
 use tokio::sync::{mpsc, watch};
 
+use crate::backend::files::StandIns;
 use crate::listen::Sockets;
 use crate::metrics::{Connected, TurnedAway};
 
@@ -51,6 +52,11 @@ pub trait Service: 'static {
     /// Answers in the place of a request that was refused because of its bytes, with the status of its refusal. The connection is closed
     /// after that.
     fn refuse(&self, refused: &Refused, connection: &Rc<Connection>) -> Response<Self::Body>;
+
+    /// Lets the bytes of a file in this body be stood in for: the connection is one that can send them so.
+    fn stand_in(&self, body: &mut Self::Body, stand_ins: &StandIns) {
+        let _ = (body, stand_ins);
+    }
 
     /// Counts a connection for as long as what it gives is held.
     fn connected(&self) -> Option<Connected> {

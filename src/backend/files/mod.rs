@@ -15,6 +15,7 @@ mod multipart;
 mod name;
 mod opened;
 mod range;
+mod stand_in;
 #[cfg(test)]
 mod tests;
 
@@ -25,3 +26,4 @@ pub use listing::{Form, Shape, list};
 pub use look_up::{find, look_up, open};
 pub use multipart::MultipartBody;
 pub use opened::Opened;
+pub use stand_in::{StandIns, is_stand_in};

@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn every_result_has_a_rule_and_a_place() {
         let text = "apiVersion: lxcproxy.dev/v1\nkind: App\nmetadata: {name: Ü}\nspec:\n  hostnme: [a]\n  hostnames: [a, a]\n  \
-                    container: {runtime: LXD, name: a}\n  rules: [{backendRefs: [{}]}]\n";
+                    backends: [{name: a, http: {port: 80, tls: {}}}]\n  rules: [{backendRefs: [{}]}]\n";
         let log = log(&findings(text));
         let run = &log["runs"][0];
         let results = run["results"].as_array().unwrap();

@@ -220,7 +220,7 @@ mod tests {
         starts.sender.send(News::Any(place)).await.unwrap();
         assert_eq!((starts.next().await, starts.next().await), (1, 2));
         starts.set(1, Some(&ContainerRef { path: Some("/srv/lxd".into()), ..reference("a") }));
-        assert_eq!(starts.subjects[&1].len(), 2, "one place for both daemons where it is named");
+        assert_eq!(starts.subjects[&1].len(), 3, "one place for both daemons where it is named");
         starts.clear(1);
         starts.set(2, None);
         assert!(starts.listeners.is_empty() && starts.subjects.is_empty());
