@@ -35,3 +35,4 @@ mod source;
 mod state;
 mod streams;
 mod support;
+mod wall;

@@ -1,5 +1,7 @@
 //! `errorPages`, `internalFiles` -> files of the container that are sent in place of an answer.
 
+use std::sync::Arc;
+
 use http::StatusCode;
 
 use super::{Error, error};
@@ -19,7 +21,7 @@ pub(super) fn internal_files(written: &v1::InternalFiles, field: &str) -> Result
     Ok(InternalFiles {
         prefix: written.path.as_ref().map(decode).transpose()?,
         // The backend has chosen the file: nothing of it is hidden, and no script runs.
-        files: Files {
+        files: Arc::new(Files {
             root: written.root.as_str().trim_end_matches('/').into(),
             index: Vec::new(),
             candidates: Vec::new(),
@@ -29,6 +31,6 @@ pub(super) fn internal_files(written: &v1::InternalFiles, field: &str) -> Result
             cache_control: None,
             listing: false,
             precompressed: Vec::new(),
-        },
+        }),
     })
 }

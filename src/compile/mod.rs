@@ -13,6 +13,7 @@ mod tests;
 
 use std::collections::HashMap;
 use std::num::NonZeroU16;
+use std::sync::Arc;
 
 use http::HeaderValue;
 
@@ -108,7 +109,7 @@ fn compile_rule(index: usize, rule: &v1::Rule, scope: Scope<'_>, before: Option<
         name,
         matches: rule.matches.iter().map(|matcher| matches::compile(matcher, &field)).collect::<Result<_, _>>()?,
         filters: filter::compile(&rule.filters, &field, scope)?,
-        files: rule.files.as_ref().map(|files| compile_files(files, names, &field)).transpose()?,
+        files: rule.files.as_ref().map(|files| compile_files(files, names, &field).map(Arc::new)).transpose()?,
         backends: shares.collect::<Result<_, Error>>()?,
         has_backend_refs: !rule.backend_refs.is_empty(),
         timeouts: Timeouts {

@@ -3,6 +3,7 @@
 //! In: a reference from a manifest. Out: [`Container`]. Never: a joined path; a root that outlives its init unnoticed.
 
 pub mod init;
+pub mod lane;
 mod lxc;
 pub mod netns;
 mod readiness;

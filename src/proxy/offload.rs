@@ -58,7 +58,7 @@ impl Proxy {
         let Some(named) = take(answer.headers_mut())? else { return Ok(answer) };
         // Who was held is answered with the files of the container that answers.
         let (app, index) = moved.as_ref().map_or((app, index), |place| (&place.app, place.backend));
-        question.answer(app, &app.backends[index], &named, answer)
+        question.answer(app, &app.backends[index], &named, answer).await
     }
 }
 
@@ -77,7 +77,7 @@ impl Question {
     }
 
     /// The file in place of the answer. As nginx does it, any method but HEAD is one that reads here.
-    fn answer(
+    async fn answer(
         &self,
         app: &CompiledApp,
         backend: &Backend,
@@ -92,8 +92,8 @@ impl Question {
             refused("the backend names what none of its `internalFiles` has");
             return Err(Cause::Backend(Error::Protocol("it names what none of its `internalFiles` has")));
         };
-        let root = app.root.as_deref().ok_or(Cause::Backend(Error::Unavailable))?;
-        let Some(file) = open(root, internal, &rest)? else {
+        let root = app.root.as_ref().ok_or(Cause::Backend(Error::Unavailable))?;
+        let Some(file) = open(root, internal, &rest).await? else {
             refused("the backend names a file that is not there");
             return Err(Cause::NoFile);
         };
@@ -180,8 +180,8 @@ fn is_ours(name: &HeaderName) -> bool {
 }
 
 /// `None`: there is no regular file.
-fn open(root: &Rootfs, internal: &InternalFiles, rest: &[u8]) -> Result<Option<files::Opened>, Cause> {
-    match files::find(root, &internal.files, rest).map_err(Cause::Backend)? {
+async fn open(root: &Arc<Rootfs>, internal: &InternalFiles, rest: &[u8]) -> Result<Option<files::Opened>, Cause> {
+    match files::find(root, &internal.files, rest).await.map_err(Cause::Backend)? {
         Found::File(file) => Ok(Some(file)),
         Found::Script { .. } | Found::Directory | Found::Special | Found::Nothing => Ok(None),
     }

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 use super::{Opened, name};
 use crate::backend::Error;
-use crate::container::rootfs::{Entry, Kind, Rootfs};
+use crate::container::rootfs::{Entry, Kind, View};
 use crate::route::Files;
 
 /// What a look-up found.
@@ -37,7 +37,7 @@ pub enum Found {
 
 /// A rule's document root.
 pub(super) struct Docroot<'a> {
-    pub(super) root: &'a Rootfs,
+    pub(super) root: View<'a>,
     pub(super) files: &'a Files,
     /// A directory without its `/` redirects.
     pub(super) redirects: bool,
@@ -147,7 +147,7 @@ fn absent(error: io::Error) -> Result<(), Error> {
             | Errno::INVAL
             | Errno::NXIO,
         ) => Ok(()),
-        // EAGAIN: renames that never stop, or a lease on the file.
+        // EAGAIN: it is not at hand; if it was looked for elsewhere: renames that never stop, or a lease on the file.
         Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::AGAIN | Errno::INTR) => Err(Error::Local(error)),
         _ => Err(Error::File(error)),
     }
@@ -163,7 +163,7 @@ mod tests {
     fn a_decoded_name_is_never_decoded_or_walked_up_again() {
         let tree = Tree::new(&[("secret", "1"), ("www/a", "22")]);
         let files = Files { hidden: Hidden::Allow, ..rule("/www") };
-        let docroot = Docroot { root: &tree.root, files: &files, redirects: true };
+        let docroot = Docroot { root: tree.root.far(), files: &files, redirects: true };
         for decoded in [&b"/../secret"[..], b"/./a", b"/.."] {
             assert!(matches!(docroot.find(decoded).unwrap(), Found::Nothing), "{}", decoded.escape_ascii());
         }

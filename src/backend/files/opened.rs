@@ -2,7 +2,6 @@
 //!
 //! In: an open regular file and its name. Out: size, entity tag, time, media type, all of the same moment. Never: a look at the name again.
 
-use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime};
@@ -12,11 +11,12 @@ use http::HeaderValue;
 use super::conditional::Validators;
 use super::{body, media};
 use crate::backend::{Error, ResponseBody};
+use crate::container::rootfs::Content;
 
 /// A regular file, opened, with what is told about it.
 #[derive(Debug)]
 pub struct Opened {
-    pub(super) file: File,
+    pub(super) file: Content,
     size: u64,
     etag: String,
     modified: Option<SystemTime>,
@@ -24,7 +24,7 @@ pub struct Opened {
 }
 
 impl Opened {
-    pub(super) fn new(file: File, name: &[u8]) -> io::Result<Self> {
+    pub(super) fn new(file: Content, name: &[u8]) -> io::Result<Self> {
         let metadata = file.metadata()?;
         let (seconds, nanos) = (metadata.mtime(), metadata.mtime_nsec());
         // Strong: a change of the content changes its time, another file has another inode.
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     fn opened(tree: &Tree, name: &str) -> Opened {
-        Opened::new(tree.open(name), name.as_bytes()).unwrap()
+        Opened::new(tree.open(name).into(), name.as_bytes()).unwrap()
     }
 
     fn at(seconds: u64) -> SystemTime {
