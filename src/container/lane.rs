@@ -158,7 +158,7 @@ mod tests {
         }
         let begun = Arc::new(());
         let witness = begun.clone();
-        let refused = lane.run(SOON, move || Ok(drop(witness))).await;
+        let refused = lane.run(SOON, move || Ok(witness)).await;
         assert_eq!(refused.unwrap_err().kind(), ErrorKind::TimedOut);
         assert_eq!((Arc::strong_count(&begun), lane.shared.lock().threads), (1, THREADS), "it was never begun");
         drop(go);

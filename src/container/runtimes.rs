@@ -22,6 +22,7 @@ use crate::names::ContainerName;
 
 /// Every runtime of this host.
 #[derive(Debug)]
+#[allow(clippy::struct_field_names, reason = "the runtimes are what it is about")]
 pub struct Runtimes {
     /// In the order that `Auto` asks them.
     runtimes: Vec<(Kind, Box<dyn Runtime>)>,

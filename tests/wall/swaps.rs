@@ -78,7 +78,13 @@ fn besiege(daemon: &Daemon, paths: &[&str], swap: impl Fn(usize) + Sync) -> [usi
     let over = AtomicBool::new(false);
     let end = Instant::now() + LONG;
     thread::scope(|scope| {
-        scope.spawn(|| (0..).take_while(|_| !over.load(Ordering::Relaxed)).for_each(&swap));
+        scope.spawn(|| {
+            let mut turn = 0;
+            while !over.load(Ordering::Relaxed) {
+                swap(turn);
+                turn += 1;
+            }
+        });
         let client = || {
             let mut agent = Agent::connect(daemon.address());
             let mut found = [0; 3];

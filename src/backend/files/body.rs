@@ -102,13 +102,11 @@ impl FileBody {
             buffer.truncate(length);
             Ok(buffer.into())
         };
-        match self.file.lane().cloned() {
-            Some(lane) => Box::pin(async move { lane.run(PATIENCE, read).await }),
-            None => {
-                let reading = tokio::task::spawn_blocking(read);
-                Box::pin(async { reading.await.unwrap_or_else(|error| Err(io::Error::other(error))) })
-            }
+        if let Some(lane) = self.file.lane().cloned() {
+            return Box::pin(async move { lane.run(PATIENCE, read).await });
         }
+        let reading = tokio::task::spawn_blocking(read);
+        Box::pin(async { reading.await.unwrap_or_else(|error| Err(io::Error::other(error))) })
     }
 
     fn next_length(&self) -> usize {
