@@ -12,12 +12,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::Instant;
 
 use crate::container::netns::Network;
-use crate::container::rootfs::{Kind, Rootfs};
+use crate::container::rootfs::{Kind, Rootfs, View};
 use crate::names::ContainerPath;
 
 /// Where a backend listens.
@@ -73,6 +74,9 @@ pub enum Error {
     Io(String, #[source] io::Error),
 }
 
+/// How long the file system that a socket is on may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Connects, waiting while a unix socket's queue is full.
 ///
 /// # Errors
@@ -95,20 +99,49 @@ pub async fn connect(address: &Address, deadline: Option<Instant>) -> Result<Str
 }
 
 /// A full queue (`EAGAIN`) means that the application is busy, not that it is away: it is asked again until the deadline.
-async fn connect_unix(root: &Rootfs, path: &ContainerPath) -> Result<Stream, Error> {
+async fn connect_unix(root: &Arc<Rootfs>, path: &ContainerPath) -> Result<Stream, Error> {
     let mut pause = Duration::from_millis(1);
     loop {
-        let entry = root.entry(path).map_err(|error| Error::of(path.as_str(), error))?;
-        if entry.kind != Kind::Socket {
-            return Err(Error::NotASocket(path.to_string()));
-        }
-        match UnixStream::connect(entry.proc_path()).await {
-            Ok(stream) => return Ok(Stream::Unix(stream)),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(Error::of(path.as_str(), error)),
+        let attempt = match attempt(root.at_hand(), path) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let wanted = path.clone();
+                root.look_far(PATIENCE, move |view| attempt(view, &wanted)).await
+            }
+            attempt => attempt,
+        };
+        match attempt.map_err(|error| Error::of(path.as_str(), error))? {
+            Attempt::Connected(stream) => {
+                let stream = UnixStream::from_std(stream).map_err(|error| Error::Io(path.to_string(), error))?;
+                return Ok(Stream::Unix(stream));
+            }
+            Attempt::Busy => {}
+            Attempt::NotASocket => return Err(Error::NotASocket(path.to_string())),
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_millis(50));
+    }
+}
+
+/// What came of one attempt.
+enum Attempt {
+    Connected(std::os::unix::net::UnixStream),
+    /// Its queue is full.
+    Busy,
+    NotASocket,
+}
+
+/// One attempt, which does not wait for who listens.
+fn attempt(view: View<'_>, path: &ContainerPath) -> io::Result<Attempt> {
+    let entry = view.entry(path)?;
+    if entry.kind != Kind::Socket {
+        return Ok(Attempt::NotASocket);
+    }
+    entry.may_be_used()?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
+    match socket.connect(&SockAddr::unix(entry.proc_path())?) {
+        Ok(()) => Ok(Attempt::Connected(socket.into())),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Attempt::Busy),
+        Err(error) => Err(error),
     }
 }
 

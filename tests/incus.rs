@@ -101,8 +101,8 @@ async fn a_stopped_container_of_lxd_has_its_root_on_disk_and_a_started_one_its_o
     let enter = async |runtime| runtimes.enter(Some(&reference(&idle, runtime)), Path::new("/"), None).await;
     let stopped = enter(Runtime::Lxd).await.unwrap();
     assert!(!stopped.alive && stopped.init.is_none());
-    let page = stopped.root.unwrap().entry(&format!("/var/www{}", PAGE.0).parse().unwrap()).unwrap();
-    assert_eq!(std::io::read_to_string(page.open().unwrap()).unwrap(), PAGE.1);
+    let page = stopped.root.unwrap().far().entry(&format!("/var/www{}", PAGE.0).parse().unwrap()).unwrap();
+    assert_eq!(std::io::read_to_string(&*page.open().unwrap()).unwrap(), PAGE.1);
 
     idle.start();
     let running = enter(Runtime::Auto).await.unwrap();

@@ -40,3 +40,4 @@ mod source;
 mod state;
 mod streams;
 mod support;
+mod wall;

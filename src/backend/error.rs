@@ -13,6 +13,8 @@ pub enum Phase {
     Client,
     /// The whole transaction.
     Request,
+    /// Waiting for a file system of the container.
+    Files,
 }
 
 /// Why a request has no answer, or an answer breaks off.

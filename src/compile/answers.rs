@@ -25,7 +25,7 @@ pub(super) fn internal_files(written: &v1::InternalFiles, media: &Arc<MediaTypes
     Ok(InternalFiles {
         prefix: written.path.as_ref().map(decode).transpose()?,
         // The backend has chosen the file: nothing of it is hidden, and no script runs.
-        files: Files {
+        files: Arc::new(Files {
             root: written.root.as_str().trim_end_matches('/').into(),
             index: Vec::new(),
             candidates: Vec::new(),
@@ -36,6 +36,6 @@ pub(super) fn internal_files(written: &v1::InternalFiles, media: &Arc<MediaTypes
             listing: false,
             precompressed: Vec::new(),
             media: media.clone(),
-        },
+        }),
     })
 }

@@ -122,7 +122,7 @@ fn compile_rule(
         name,
         matches: rule.matches.iter().map(|matcher| matches::compile(matcher, &field)).collect::<Result<_, _>>()?,
         filters: filter::compile(&rule.filters, &field, scope)?,
-        files: rule.files.as_ref().map(|files| compile_files(files, names, media, &field)).transpose()?,
+        files: rule.files.as_ref().map(|files| compile_files(files, names, media, &field).map(Arc::new)).transpose()?,
         backends: shares.collect::<Result<_, Error>>()?,
         has_backend_refs: !rule.backend_refs.is_empty(),
         timeouts: Timeouts {

@@ -5,6 +5,7 @@
 mod host_file;
 mod incus;
 pub mod init;
+pub mod lane;
 mod lxc;
 pub mod netns;
 mod nspawn;

@@ -7,12 +7,13 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
-use rustix::fs::fstat;
 use rustix::io::Errno;
 
 use super::incus::{self, Product};
 use super::init::Init;
+use super::lane::Lane;
 use super::lxc::Lxc;
 use super::netns::Network;
 use super::nspawn::Nspawn;
@@ -22,11 +23,14 @@ use crate::api::v1::{ContainerRef, Runtime as Kind};
 
 /// Every runtime of this host.
 #[derive(Debug)]
+#[allow(clippy::struct_field_names, reason = "the runtimes are what it is about")]
 pub struct Runtimes {
     /// In the order that `Auto` asks them.
     runtimes: Vec<(Kind, Box<dyn Runtime>)>,
     /// Running containers by reference: while its init lives, a container is not asked for again, and all Apps in it share it.
     running: Mutex<HashMap<ContainerRef, Running>>,
+    /// Where roots on disk are being opened, by path: one that hangs is not begun again without end.
+    lanes: Mutex<HashMap<PathBuf, Weak<Lane>>>,
 }
 
 /// A running container, without keeping it: a held root keeps the mounts of a dead container busy.
@@ -40,6 +44,9 @@ struct Running {
 /// An init may end, and another start, while it is being entered; so often at most.
 const ATTEMPTS: usize = 4;
 
+/// How long the way to a root on disk may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 impl Runtimes {
     /// The runtimes, with plain LXC's containers at `lxcpath` (`None`: LXC's own default).
     #[must_use]
@@ -50,7 +57,7 @@ impl Runtimes {
             (Kind::Lxd, Box::new(incus::Daemon::new(Product::Lxd))),
             (Kind::Nspawn, Box::new(Nspawn::new())),
         ];
-        Self { runtimes, running: Mutex::default() }
+        Self { runtimes, running: Mutex::default(), lanes: Mutex::default() }
     }
 
     /// Finds a container and enters it. `None` is the host itself; `base` is the directory of the manifest, where a relative
@@ -61,8 +68,8 @@ impl Runtimes {
     /// The container is not known, or may not be entered. A stopped one is no error.
     pub async fn enter(&self, reference: Option<&ContainerRef>, base: &Path, before: Option<&Container>) -> Result<Container, Error> {
         match reference {
-            None => directory(Path::new("/"), before),
-            Some(ContainerRef { runtime: Kind::Directory, rootfs: Some(rootfs), .. }) => directory(&base.join(rootfs), before),
+            None => self.directory(Path::new("/"), before).await,
+            Some(ContainerRef { runtime: Kind::Directory, rootfs: Some(rootfs), .. }) => self.directory(&base.join(rootfs), before).await,
             Some(ContainerRef { runtime: Kind::Directory, .. }) => Err(Error::Failed("a `Directory` needs `rootfs:`".into())),
             Some(reference) => {
                 let reference = reference.anchored(base);
@@ -79,7 +86,7 @@ impl Runtimes {
         for _ in 0..ATTEMPTS {
             let instance = self.inspect(reference).await?;
             let Some(pid) = instance.init_pid else {
-                return stopped(name, &instance, before);
+                return self.stopped(name, &instance, before).await;
             };
             if let Some(before) = before.filter(|before| before.init.as_ref().is_some_and(|init| init.pid == pid && init.is_running())) {
                 return Ok(before.clone());
@@ -123,6 +130,46 @@ impl Runtimes {
             }
         }
         Err(all(failures).unwrap_or_else(|| Error::Failed(format!("runtime `{:?}` has no containers by name", reference.runtime))))
+    }
+
+    async fn directory(&self, path: &Path, before: Option<&Container>) -> Result<Container, Error> {
+        directory(path, self.open(path, before).await)
+    }
+
+    async fn stopped(&self, name: &str, instance: &Instance, before: Option<&Container>) -> Result<Container, Error> {
+        let root = match &instance.rootfs {
+            Some(path) => Some(self.open(path, before).await),
+            None => None,
+        };
+        stopped(name, root)
+    }
+
+    /// A directory of the host, which may be on a file system that hangs: then it is tried on a lane that lasts as long as that.
+    async fn open(&self, path: &Path, before: Option<&Container>) -> io::Result<Arc<Rootfs>> {
+        let root = match Rootfs::open_at_hand(path) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let (path, lane) = (path.to_owned(), self.lane(path));
+                let held = lane.clone();
+                lane.run(PATIENCE, move || {
+                    let _held = held;
+                    Rootfs::open(&path)
+                })
+                .await?
+            }
+            root => root?,
+        };
+        Ok(same_or_new(root, before))
+    }
+
+    fn lane(&self, path: &Path) -> Arc<Lane> {
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lane) = lanes.get(path).and_then(Weak::upgrade) {
+            return lane;
+        }
+        lanes.retain(|_, lane| lane.strong_count() > 0);
+        let lane = Arc::default();
+        lanes.insert(path.to_owned(), Arc::downgrade(&lane));
+        lane
     }
 
     fn still_running(&self, reference: &ContainerRef) -> Option<Container> {
@@ -173,8 +220,8 @@ fn severity(error: &Error) -> u8 {
 }
 
 /// A directory of the host as a container that always runs.
-fn directory(path: &Path, before: Option<&Container>) -> Result<Container, Error> {
-    let root = open(path, before).map_err(|error| {
+fn directory(path: &Path, root: io::Result<Arc<Rootfs>>) -> Result<Container, Error> {
+    let root = root.map_err(|error| {
         let message = match error.kind() {
             io::ErrorKind::NotFound => format!("rootfs {} does not exist", path.display()),
             io::ErrorKind::NotADirectory => format!("rootfs {} is not a directory", path.display()),
@@ -190,8 +237,8 @@ fn directory(path: &Path, before: Option<&Container>) -> Result<Container, Error
 }
 
 /// A stopped container: its root on disk, if that can be had.
-fn stopped(name: &str, instance: &Instance, before: Option<&Container>) -> Result<Container, Error> {
-    let root = match instance.rootfs.as_deref().map(|path| open(path, before)) {
+fn stopped(name: &str, root: Option<io::Result<Arc<Rootfs>>>) -> Result<Container, Error> {
+    let root = match root {
         Some(Ok(root)) if is_of_host(&root) => {
             return Err(Error::Failed(format!("the root of container `{name}` is the host's own `/`; it is not entered")));
         }
@@ -211,21 +258,16 @@ fn live(pid: u32) -> io::Result<Container> {
     Ok(Container { root: Some(Arc::new(root)), init: Some(Arc::new(init)), alive: true, network: Some(network) })
 }
 
-/// A directory of the host; the very root of `before` if it is the same directory.
-fn open(path: &Path, before: Option<&Container>) -> io::Result<Arc<Rootfs>> {
-    let root = Rootfs::open(path)?;
+/// The very root of `before` if it is the same directory.
+fn same_or_new(root: Rootfs, before: Option<&Container>) -> Arc<Rootfs> {
     let known = before.filter(|before| before.init.is_none()).and_then(|before| before.root.as_ref());
-    Ok(known.filter(|known| is_same(known, &root)).cloned().unwrap_or_else(|| Arc::new(root)))
+    known.filter(|known| known.is_same(&root)).cloned().unwrap_or_else(|| Arc::new(root))
 }
 
 /// Before `pivot_root` a container's init still has the host's root, and a container without a root of its own always has.
 fn is_of_host(root: &Rootfs) -> bool {
     // Where lxcproxy itself is in a container, with the host's pids, `/proc/1/root` is the host's.
-    ["/", "/proc/1/root"].iter().any(|path| Rootfs::open(Path::new(path)).is_ok_and(|host| is_same(&host, root)))
-}
-
-fn is_same(a: &Rootfs, b: &Rootfs) -> bool {
-    matches!((fstat(a), fstat(b)), (Ok(a), Ok(b)) if (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino))
+    ["/", "/proc/1/root"].iter().any(|path| Rootfs::open(Path::new(path)).is_ok_and(|host| host.is_same(root)))
 }
 
 /// `ENOENT` from /proc, `ESRCH` from the rest: there is no such process any more.

@@ -2,6 +2,8 @@
 //!
 //! In: the directory, the request. Out: an answer. Never: a way up out of the rule; relative links on a path without its `/`.
 
+use std::sync::Arc;
+
 use http::Response;
 
 use super::forward::Forward;
@@ -14,7 +16,7 @@ use crate::route::{CompiledApp, Files};
 /// Shows a directory. `prefix`: the length of the prefix that matched.
 pub(super) async fn show(
     app: &CompiledApp,
-    files: &Files,
+    files: &Arc<Files>,
     directory: Box<[u8]>,
     forward: &Forward<'_>,
     prefix: Option<usize>,

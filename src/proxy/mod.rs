@@ -30,6 +30,7 @@ mod weighted;
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::ALLOW;
@@ -109,7 +110,7 @@ impl Proxy {
         let found = self.find(&request, peer);
         let record = self.recorder.begin(began, &request, peer, id, found.as_ref().ok().map(|(_, found)| found));
         let answer = match found {
-            Err(cause) => rescue::answer(None, &cause, &Asked::by(id, request.headers())),
+            Err(cause) => rescue::answer_of_ours(&cause, &Asked::by(id, request.headers())),
             Ok((head, found)) => {
                 // In one place for its whole way: the steps hand it on, and each would copy it twice.
                 let forward = Box::new(Forward::new(&head, request, client, peer, id, &record));
@@ -123,7 +124,7 @@ impl Proxy {
     pub fn refuse(&self, status: StatusCode, why: String, line: &[u8], peer: &Peer) -> Response<AnswerBody> {
         let id = self.ids.next();
         let record = self.recorder.begin_refused(std::time::Instant::now(), line, peer, id);
-        record.answered(rescue::answer(None, &Cause::Refused(status, why), &Asked::by(id, &HeaderMap::new())))
+        record.answered(rescue::answer_of_ours(&Cause::Refused(status, why), &Asked::by(id, &HeaderMap::new())))
     }
 
     /// `OPTIONS *` is about the server as a whole (RFC 9110 section 9.3.7): no App is asked.
@@ -153,11 +154,14 @@ impl Proxy {
         let (values, record) = (forward.values().clone(), forward.record());
         let asked = Asked::by(values.id, forward.headers());
         let mut rest = Vec::new();
-        let answer = self.within_limit(found, forward, &mut rest).await;
-        let mut answer = answer.unwrap_or_else(|cause| {
-            record.failed(&cause);
-            rescue::answer(Some(&found.app), &cause, &asked)
-        });
+        let mut answer = match self.within_limit(found, forward, &mut rest).await {
+            Ok(answer) => answer,
+            Err(cause) => {
+                record.failed(&cause);
+                // Boxed, so that those that succeed have no room for it.
+                Box::pin(rescue::answer(&found.app, &cause, &asked)).await
+            }
+        };
         filter::answer(rest, &mut answer, &values);
         answer
     }
@@ -223,24 +227,24 @@ impl Proxy {
 
     /// What the rule's files have for the request; `None`: the rule has none. While there is no container, a rule with scripts waits as its
     /// backend would.
-    async fn files<'r>(&self, app: &CompiledApp, rule: &'r Rule, forward: &Forward<'_>) -> Result<Option<(&'r Files, Found)>, Cause> {
-        let found = try_files(app, rule, forward);
+    async fn files<'r>(&self, app: &CompiledApp, rule: &'r Rule, forward: &Forward<'_>) -> Result<Option<(&'r Arc<Files>, Found)>, Cause> {
+        let found = try_files(app, rule, forward).await;
         let Err(Cause::Backend(Error::Unavailable)) = found else { return found };
         let mut scripts = rule.files.iter().flat_map(|files| &files.scripts);
         let held = scripts.find_map(|script| Some((script.backend, app.backends[script.backend].hold?)));
         let Some((backend, limit)) = held else { return found };
         let back = self.holds.wait(app, backend, Duration::ZERO, Instant::now() + limit, forward.record()).await;
-        try_files(&back.map_err(|lost| lost.cause(Error::Unavailable))?.app, rule, forward)
+        try_files(&back.map_err(|lost| lost.cause(Error::Unavailable))?.app, rule, forward).await
     }
 }
 
 /// The same, of this moment.
-fn try_files<'r>(app: &CompiledApp, rule: &'r Rule, forward: &Forward<'_>) -> Result<Option<(&'r Files, Found)>, Cause> {
+async fn try_files<'r>(app: &CompiledApp, rule: &'r Rule, forward: &Forward<'_>) -> Result<Option<(&'r Arc<Files>, Found)>, Cause> {
     let Some(files) = &rule.files else { return Ok(None) };
-    let root = app.root.as_deref().ok_or(Cause::Backend(Error::Unavailable))?;
+    let root = app.root.as_ref().ok_or(Cause::Backend(Error::Unavailable))?;
     let values = forward.values();
     let candidates = files.candidates.iter().map(|template| values.candidate(template));
     let codings = coding::accepted(forward.headers(), &files.precompressed).codings;
-    let found = files::look_up(root, files, candidates, codings).map_err(Cause::Backend)?;
+    let found = files::look_up(root, files, candidates, codings).await.map_err(Cause::Backend)?;
     Ok(Some((files, found)))
 }

@@ -50,12 +50,12 @@ impl Proxy {
         // Who was held is answered with the files of the container that answers.
         let (app, index) = moved.as_ref().map_or((app, index), |place| (&place.app, place.backend));
         let backend = &app.backends[index];
+        // Both boxed: every request would carry their futures along, and the second one comes back here.
         match named.find(&backend.internal_files) {
-            Some((internal, rest)) => named.send((app, backend), (internal, &rest), answer, &forward),
+            Some((internal, rest)) => Box::pin(named.send((app, backend), (internal, &rest), answer, &forward)).await,
             None if named.field == X_SENDFILE => {
                 Err(named.refuse(app, backend, forward.values().id, "the backend names what none of its `internalFiles` has"))
             }
-            // Boxed: every request would carry its future along, and it comes back here.
             None => Box::pin(self.elsewhere(app, backend, (named, answer), forward)).await,
         }
     }
@@ -63,15 +63,15 @@ impl Proxy {
 
 impl Named {
     /// The file in place of the answer. As nginx does it, any method but HEAD is one that reads here.
-    fn send(
+    async fn send(
         &self,
         (app, backend): (&CompiledApp, &Backend),
         (internal, rest): (&InternalFiles, &[u8]),
         answer: Response<ResponseBody>,
         forward: &Forward<'_>,
     ) -> Result<Response<ResponseBody>, Cause> {
-        let root = app.root.as_deref().ok_or(Cause::Backend(Error::Unavailable))?;
-        let Some(mut file) = open(root, internal, rest)? else {
+        let root = app.root.as_ref().ok_or(Cause::Backend(Error::Unavailable))?;
+        let Some(mut file) = open(root, internal, rest).await? else {
             self.warn(app, backend, forward.values().id, "the backend names a file that is not there");
             return Err(Cause::NoFile);
         };
@@ -185,8 +185,8 @@ fn is_ours(name: &HeaderName) -> bool {
 }
 
 /// `None`: there is no regular file.
-fn open(root: &Rootfs, internal: &InternalFiles, rest: &[u8]) -> Result<Option<files::Opened>, Cause> {
-    match files::find(root, &internal.files, rest).map_err(Cause::Backend)? {
+async fn open(root: &Arc<Rootfs>, internal: &InternalFiles, rest: &[u8]) -> Result<Option<files::Opened>, Cause> {
+    match files::find(root, &internal.files, rest).await.map_err(Cause::Backend)? {
         Found::File(file) => Ok(Some(file)),
         Found::Script { .. } | Found::Directory | Found::Listing(_) | Found::Special | Found::Nothing => Ok(None),
     }

@@ -40,9 +40,13 @@ impl Asked {
     }
 }
 
-/// An answer with this status, and the page that says it.
-pub(super) fn page(app: Option<&CompiledApp>, status: StatusCode, asked: &Asked) -> Response<ResponseBody> {
-    let own = app.and_then(|app| own(app, status, asked.id));
+/// An answer with this status, and the page that says it: `own`, the App's, or else ours.
+pub(super) fn page(
+    own: Option<Response<ResponseBody>>,
+    app: Option<&CompiledApp>,
+    status: StatusCode,
+    asked: &Asked,
+) -> Response<ResponseBody> {
     let mut answer = own.unwrap_or_else(|| ours(app, status, asked));
     *answer.status_mut() = status;
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -50,10 +54,13 @@ pub(super) fn page(app: Option<&CompiledApp>, status: StatusCode, asked: &Asked)
 }
 
 /// The App's own page. `None`: it has none, or the file can't be sent.
-fn own(app: &CompiledApp, status: StatusCode, id: RequestId) -> Option<Response<ResponseBody>> {
+pub(super) async fn own(app: &CompiledApp, status: StatusCode, id: RequestId) -> Option<Response<ResponseBody>> {
     let page = app.error_pages.iter().find(|page| page.statuses.contains(&status))?;
-    let root = app.root.as_deref().ok_or(Error::Unavailable);
-    let file = root.and_then(|root| files::open(root, page)).and_then(|file| {
+    let file = match &app.root {
+        Some(root) => files::open(root, page).await,
+        None => Err(Error::Unavailable),
+    };
+    let file = file.and_then(|file| {
         let length = file.size();
         Ok((file.into_body()?, length))
     });

@@ -309,6 +309,8 @@ pub(super) fn fault(error: &Error) -> Option<Fault> {
         Error::Timeout(Phase::Request) => Some(Fault::RequestTimeout),
         Error::Closed(_) | Error::Refused => Some(Fault::Closed),
         Error::Protocol(_) | Error::Http(_) => Some(Fault::Protocol),
-        Error::Timeout(Phase::Client) | Error::BodyTooLarge(_) | Error::Downstream(_) | Error::File(_) | Error::Local(_) => None,
+        Error::Timeout(Phase::Client | Phase::Files) | Error::BodyTooLarge(_) | Error::Downstream(_) | Error::File(_) | Error::Local(_) => {
+            None
+        }
     }
 }

@@ -58,9 +58,26 @@ pub(super) enum Cause {
     Backend(Error),
 }
 
-/// The answer. `app`: the one that was matched.
-pub(super) fn answer(app: Option<&CompiledApp>, cause: &Cause, asked: &Asked) -> Response<ResponseBody> {
-    let status = status(app, cause);
+/// The answer, with the page of the App that was matched.
+pub(super) async fn answer(app: &CompiledApp, cause: &Cause, asked: &Asked) -> Response<ResponseBody> {
+    let status = status(Some(app), cause);
+    // What does not answer is not asked again.
+    let own = if let Cause::Backend(Error::Timeout(Phase::Files)) = cause { None } else { page::own(app, status, asked.id()).await };
+    say(Some(app), cause, asked, status, own)
+}
+
+/// The answer where no App was matched.
+pub(super) fn answer_of_ours(cause: &Cause, asked: &Asked) -> Response<ResponseBody> {
+    say(None, cause, asked, status(None, cause), None)
+}
+
+fn say(
+    app: Option<&CompiledApp>,
+    cause: &Cause,
+    asked: &Asked,
+    status: StatusCode,
+    own: Option<Response<ResponseBody>>,
+) -> Response<ResponseBody> {
     let (name, id) = (app.map(|app| app.name.as_str()), asked.id());
     // Whoever can connect can be refused or held up as often as he likes: that is counted.
     if status.is_server_error() && !matches!(cause, Cause::Refused(..) | Cause::HeldUp(..)) {
@@ -69,7 +86,7 @@ pub(super) fn answer(app: Option<&CompiledApp>, cause: &Cause, asked: &Asked) ->
     } else {
         tracing::debug!(app = name, request = %id, status = status.as_u16(), "{cause}");
     }
-    let mut answer = page::page(app, status, asked);
+    let mut answer = page::page(own, app, status, asked);
     let headers = answer.headers_mut();
     if let Cause::HeldUp(_, Some(wait)) = cause {
         // Whole seconds, and not too early.
@@ -109,7 +126,7 @@ fn status(app: Option<&CompiledApp>, cause: &Cause) -> StatusCode {
             // It did not break off: it was killed with its container, and will be back with it.
             Error::Protocol(_) | Error::Closed(_) | Error::Http(_) if is_ending(app) => StatusCode::SERVICE_UNAVAILABLE,
             Error::Protocol(_) | Error::Closed(_) | Error::Http(_) => StatusCode::BAD_GATEWAY,
-            Error::Timeout(Phase::Connect | Phase::Backend | Phase::Request) => StatusCode::GATEWAY_TIMEOUT,
+            Error::Timeout(Phase::Connect | Phase::Backend | Phase::Request | Phase::Files) => StatusCode::GATEWAY_TIMEOUT,
             Error::Timeout(Phase::Client) => StatusCode::REQUEST_TIMEOUT,
             Error::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Error::Downstream(_) => StatusCode::BAD_REQUEST,
@@ -145,7 +162,7 @@ mod tests {
     fn who_asks_where_no_listener_is_any_more_has_to_connect_anew() {
         for (miss, connection) in [(Miss::Listener, Some("close")), (Miss::Host, None), (Miss::Rule, None)] {
             let asked = Asked::by(RequestIds::new().next(), &HeaderMap::new());
-            let answer = answer(None, &Cause::NoRoute(miss), &asked);
+            let answer = answer_of_ours(&Cause::NoRoute(miss), &asked);
             assert_eq!(answer.status(), StatusCode::NOT_FOUND);
             assert_eq!(answer.headers().get(CONNECTION).map(|value| value.to_str().unwrap()), connection, "{miss:?}");
         }

@@ -81,7 +81,7 @@ impl ResolvedApp {
         }
         let roots = roots(&app);
         for root in &roots {
-            if let Some((reason, message)) = probe::root(root, &container) {
+            if let Some((reason, message)) = probe::root(root, &container).await {
                 missing.push(Missing { reference: Reference::Root(root.clone()), reason, message, spared: false });
             }
         }

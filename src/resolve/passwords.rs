@@ -7,10 +7,12 @@ use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 use std::sync::Arc;
 
+use super::probe::PATIENCE_FOR_FILES;
 use super::{Missing, Reference};
 use crate::api::v1::{App, BasicAuth, Reason};
 use crate::container::Container;
-use crate::container::rootfs::{Kind, Rootfs};
+use crate::container::lane::Lane;
+use crate::container::rootfs::{Kind, Rootfs, View};
 use crate::names::{AppName, ContainerPath};
 use crate::route::Passwords;
 
@@ -30,7 +32,11 @@ pub enum PasswordFile {
 
 /// What an App's password files hold, as it was found.
 #[derive(Debug, Clone, Default)]
-pub struct PasswordFiles(Vec<(PasswordFile, Arc<Passwords>)>);
+pub struct PasswordFiles {
+    found: Vec<(PasswordFile, Arc<Passwords>)>,
+    /// Where files of the host are read: they may be on a server.
+    host: Lane,
+}
 
 impl PasswordFile {
     /// The file that a filter names.
@@ -68,7 +74,7 @@ impl PasswordFile {
     }
 
     /// Its bytes, or why not.
-    async fn read(&self, container: &Container) -> Result<Vec<u8>, (Reason, String)> {
+    async fn read(&self, container: &Container, host: &Lane) -> Result<Vec<u8>, (Reason, String)> {
         let what = self.describe();
         let (root, path) = match self {
             Self::Host(path) => (None, path.clone()),
@@ -78,12 +84,11 @@ impl PasswordFile {
                 (Some(root), path.clone())
             }
         };
-        // A file system may take its time.
-        let read = tokio::task::spawn_blocking(move || match root {
-            Some(root) => read(&root, &path),
-            None => read(&Rootfs::open(Path::new("/"))?, &path),
-        });
-        read.await.unwrap_or_else(|error| Err(error.into())).map_err(|error| match error.kind() {
+        let read = match root {
+            Some(root) => root.look_far(PATIENCE_FOR_FILES, move |view| read(view, &path)).await,
+            None => host.run(PATIENCE_FOR_FILES, move || read(Rootfs::open(Path::new("/"))?.far(), &path)).await,
+        };
+        read.map_err(|error| match error.kind() {
             ErrorKind::NotFound => (Reason::FileNotFound, format!("{what} does not exist")),
             ErrorKind::PermissionDenied => (Reason::PermissionDenied, format!("{what}: {error}")),
             _ => (Reason::FileNotFound, format!("{what}: {error}")),
@@ -95,8 +100,10 @@ impl PasswordFiles {
     /// Reads every file of the App. One that says what it said before is the very same.
     pub(super) async fn look(app: &App, container: &Container, before: Option<&Self>, missing: &mut Vec<Missing>) -> Self {
         let mut found = Vec::new();
+        // One lane for all looks of the App: what hangs in one is not begun again without end by the next.
+        let host = before.map(|before| before.host.clone()).unwrap_or_default();
         for file in PasswordFile::all(app) {
-            match file.read(container).await {
+            match file.read(container, &host).await {
                 Ok(bytes) => {
                     let known = before.and_then(|before| before.find(&file));
                     let known = known.filter(|known| *known.fingerprint() == Passwords::fingerprint_of(&bytes));
@@ -108,29 +115,30 @@ impl PasswordFiles {
                 }
             }
         }
-        Self(found)
+        Self { found, host }
     }
 
     /// What a file holds; none: it is not there.
     #[must_use]
     pub fn find(&self, file: &PasswordFile) -> Option<&Arc<Passwords>> {
-        self.0.iter().find(|(known, _)| known == file).map(|(_, passwords)| passwords)
+        self.found.iter().find(|(known, _)| known == file).map(|(_, passwords)| passwords)
     }
 
     /// Whether both let the same people in.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         let key = |(file, passwords): &(PasswordFile, Arc<Passwords>)| (file.clone(), *passwords.fingerprint());
-        self.0.iter().map(key).eq(other.0.iter().map(key))
+        self.found.iter().map(key).eq(other.found.iter().map(key))
     }
 }
 
-fn read(root: &Rootfs, path: &ContainerPath) -> io::Result<Vec<u8>> {
+fn read(root: View<'_>, path: &ContainerPath) -> io::Result<Vec<u8>> {
     let entry = root.entry(path)?;
     if entry.kind != Kind::File {
         return Err(io::Error::other("is not a regular file"));
     }
     let mut bytes = Vec::new();
-    entry.open()?.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    let file = entry.open()?;
+    (&*file).take(LARGEST + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > LARGEST {
         return Err(io::Error::other(format!("is larger than {LARGEST} bytes")));
     }
@@ -179,13 +187,13 @@ mod tests {
         fs::write(dir.path().join("users"), "bob:plain\n").unwrap();
         let first = PasswordFiles::look(&app, &container, None, &mut missing).await;
         let second = PasswordFiles::look(&app, &container, Some(&first), &mut missing).await;
-        assert!(missing.is_empty() && first.is_same(&second) && Arc::ptr_eq(&first.0[0].1, &second.0[0].1));
+        assert!(missing.is_empty() && first.is_same(&second) && Arc::ptr_eq(&first.found[0].1, &second.found[0].1));
         fs::write(dir.path().join("users"), "ann:plain\n").unwrap();
         let third = PasswordFiles::look(&app, &container, Some(&second), &mut missing).await;
         assert!(missing.is_empty() && !second.is_same(&third));
         fs::remove_file(dir.path().join("users")).unwrap();
         let none = PasswordFiles::look(&app, &container, Some(&third), &mut missing).await;
-        assert!(none.0.is_empty() && !none.is_same(&third) && missing[0].reason == Reason::FileNotFound, "{missing:?}");
+        assert!(none.found.is_empty() && !none.is_same(&third) && missing[0].reason == Reason::FileNotFound, "{missing:?}");
     }
 
     #[tokio::test]
@@ -211,6 +219,6 @@ mod tests {
         let app = app(&format!(r#"{{"hostFile": "{}"}}"#, file.path().display()));
         let mut missing = Vec::new();
         let found = PasswordFiles::look(&app, &stopped, None, &mut missing).await;
-        assert!(missing.is_empty() && found.0.len() == 1, "{missing:?}");
+        assert!(missing.is_empty() && found.found.len() == 1, "{missing:?}");
     }
 }

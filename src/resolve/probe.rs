@@ -17,6 +17,9 @@ use crate::names::ContainerPath;
 /// How long a backend may take to accept a connection before it counts as missing.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// How long a container's file system may take to say what is there, or to hand over a small file.
+pub(super) const PATIENCE_FOR_FILES: Duration = Duration::from_secs(5);
+
 /// Why a reference is not there.
 pub(super) type Problem = (Reason, String);
 
@@ -94,15 +97,16 @@ async fn connect(called: &str, address: &Address) -> Option<Problem> {
 }
 
 /// Whether a document root is a directory.
-pub(super) fn root(path: &ContainerPath, container: &Container) -> Option<Problem> {
+pub(super) async fn root(path: &ContainerPath, container: &Container) -> Option<Problem> {
     let Some(root) = &container.root else {
         return Some((
             Reason::ContainerStopped,
             format!("root {path} can't be reached: the container is stopped and its root is not on disk"),
         ));
     };
-    match root.entry(path) {
-        Ok(entry) if entry.kind == Kind::Directory => None,
+    let wanted = path.clone();
+    match root.look(PATIENCE_FOR_FILES, move |view| Ok(view.entry(&wanted)?.kind)).await {
+        Ok(Kind::Directory) => None,
         Ok(_) => Some((Reason::RootNotFound, format!("root {path} is not a directory"))),
         Err(error) if error.kind() == ErrorKind::NotFound => Some((Reason::RootNotFound, format!("root {path} does not exist"))),
         Err(error) if error.kind() == ErrorKind::PermissionDenied => Some((Reason::PermissionDenied, format!("root {path}: {error}"))),

@@ -65,7 +65,7 @@ pub struct Rule {
     /// Changes, in this order.
     pub filters: Vec<Filter>,
     /// Files, tried before the backends.
-    pub files: Option<Files>,
+    pub files: Option<Arc<Files>>,
     /// Backends by weight; weights of 0 are left out.
     pub backends: Vec<Share>,
     /// `backendRefs` was written: without files and with no share left the answer is 500 (Gateway API).
@@ -131,7 +131,7 @@ pub struct InternalFiles {
     /// What stands for the directory in `X-Accel-Redirect`: decoded, without a trailing `/`. `None`: nothing does.
     pub prefix: Option<Box<[u8]>>,
     /// The directory, and how it is looked into.
-    pub files: Files,
+    pub files: Arc<Files>,
 }
 
 /// What is spoken with a backend.

@@ -142,8 +142,9 @@ mod tests {
     use http_body_util::BodyExt;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+    use super::super::Found;
     use super::super::fixture::{Tree, rule};
-    use super::super::{Found, look_up};
+    use super::super::look_up::walk;
     use super::*;
     use crate::route::Codings;
 
@@ -160,7 +161,7 @@ mod tests {
     }
 
     fn ask(tree: &Tree, files: &Files, path: &str, method: &Method, fields: &[(HeaderName, &str)]) -> Answer {
-        let Found::File(opened) = look_up(&tree.root, files, [path], Codings::default()).unwrap() else { panic!("{path} is no file") };
+        let Found::File(opened) = walk(tree.root.far(), files, [path], Codings::default()).unwrap() else { panic!("{path} is no file") };
         let headers = fields.iter().map(|(name, value)| (name.clone(), HeaderValue::from_str(value).unwrap())).collect();
         let (head, body) = respond(opened, files, method, &headers).unwrap().into_parts();
         let body = tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(body.collect()).unwrap().to_bytes();
@@ -258,7 +259,7 @@ mod tests {
     fn on_the_wire(tree: Tree, request: &str, before_body: fn(&Tree)) -> (String, Result<(), hyper::Error>) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let service = hyper::service::service_fn(move |request: http::Request<hyper::body::Incoming>| {
-            let Found::File(opened) = look_up(&tree.root, &rule("/www"), [request.uri().path()], Codings::default()).unwrap() else {
+            let Found::File(opened) = walk(tree.root.far(), &rule("/www"), [request.uri().path()], Codings::default()).unwrap() else {
                 panic!("no file")
             };
             before_body(&tree);

@@ -3,20 +3,21 @@
 //! In: an open regular file, a first byte, a length; stand-ins, if the connection has them. Out: exactly so many bytes, or an error. Never:
 //! a read that blocks the thread; more than was announced, though the file grows; a silent end, though it shrinks.
 
-use std::fs::File;
+use std::fmt;
 use std::io::{self, IoSliceMut};
 use std::os::unix::fs::FileExt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
-use tokio::task::JoinHandle;
 
 use super::stand_in::{self, StandIns};
 use crate::backend::{Error, ResponseBody};
+use crate::container::rootfs::Content;
 
 /// Up to this length a body is one frame, read at once if the page cache has it: here that is faster than to have the kernel send it (28 us
 /// and 30), at 100 KB both take the same, at 256 KB it is slower (61 us and 46).
@@ -25,11 +26,14 @@ const SMALL: u64 = 64 << 10;
 /// The longest frame of a body.
 const CHUNK: u64 = 128 << 10;
 
+/// How long a file system that may hang has for a frame.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// The body of an answer: `length` bytes from `first`.
 ///
 /// # Errors
 /// [`Error::File`] if a small file can't be read: nothing has been sent yet.
-pub(super) fn body(file: File, first: u64, length: u64) -> Result<ResponseBody, Error> {
+pub(super) fn body(file: Content, first: u64, length: u64) -> Result<ResponseBody, Error> {
     if length == 0 {
         return Ok(ResponseBody::Empty);
     }
@@ -43,23 +47,33 @@ pub(super) fn body(file: File, first: u64, length: u64) -> Result<ResponseBody, 
     Ok(ResponseBody::File(body))
 }
 
+/// A read under way.
+type Reading = Pin<Box<dyn Future<Output = io::Result<Bytes>>>>;
+
 /// A file's bytes, or a range of them; never more than was announced.
-#[derive(Debug)]
 pub struct FileBody {
-    file: Arc<File>,
+    file: Arc<Content>,
     offset: u64,
     left: u64,
     /// The file system can tell whether a read would block.
     cached_reads: bool,
     /// A read on the blocking pool; at most one for each body.
-    reading: Option<JoinHandle<io::Result<Bytes>>>,
+    reading: Option<Reading>,
     /// The connection's, and whether this body has used them.
     stand_ins: Option<(StandIns, bool)>,
 }
 
+impl fmt::Debug for FileBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileBody").field("file", &self.file).field("offset", &self.offset).field("left", &self.left).finish_non_exhaustive()
+    }
+}
+
 impl FileBody {
-    fn new(file: File, offset: u64, left: u64) -> Self {
-        Self { file: Arc::new(file), offset, left, cached_reads: true, reading: None, stand_ins: None }
+    fn new(file: Content, offset: u64, left: u64) -> Self {
+        // Where a read may hang, only its lane is asked.
+        let cached_reads = file.lane().is_none();
+        Self { file: Arc::new(file), offset, left, cached_reads, reading: None, stand_ins: None }
     }
 
     /// From here on frames may be stand-ins: only for who writes them by the same `stand_ins`, in the order in which they come.
@@ -111,9 +125,9 @@ impl FileBody {
     }
 
     /// The next bytes, from the disk if need be.
-    fn read_elsewhere(&self) -> JoinHandle<io::Result<Bytes>> {
+    fn read_elsewhere(&self) -> Reading {
         let (file, offset, length) = (self.file.clone(), self.offset, self.next_length());
-        tokio::task::spawn_blocking(move || {
+        let read = move || {
             let mut buffer = vec![0; length];
             let length = loop {
                 match file.read_at(&mut buffer, offset) {
@@ -123,7 +137,12 @@ impl FileBody {
             };
             buffer.truncate(length);
             Ok(buffer.into())
-        })
+        };
+        if let Some(lane) = self.file.lane().cloned() {
+            return Box::pin(async move { lane.run(PATIENCE, read).await });
+        }
+        let reading = tokio::task::spawn_blocking(read);
+        Box::pin(async { reading.await.unwrap_or_else(|error| Err(io::Error::other(error))) })
     }
 
     fn next_length(&self) -> usize {
@@ -162,11 +181,11 @@ impl Body for FileBody {
                 None => this.read_elsewhere(),
             },
         };
-        let Poll::Ready(read) = Pin::new(&mut reading).poll(cx) else {
+        let Poll::Ready(read) = reading.as_mut().poll(cx) else {
             this.reading = Some(reading);
             return Poll::Pending;
         };
-        Poll::Ready(Some(this.account(read.unwrap_or_else(|error| Err(io::Error::other(error))))))
+        Poll::Ready(Some(this.account(read)))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -202,7 +221,7 @@ mod tests {
     }
 
     fn stream(tree: &Tree, cached_reads: bool) -> FileBody {
-        FileBody { cached_reads, ..FileBody::new(tree.open("a"), 0, LONG as u64) }
+        FileBody { cached_reads, ..FileBody::new(tree.open("a").into(), 0, LONG as u64) }
     }
 
     #[test]
@@ -210,7 +229,7 @@ mod tests {
         let tree = Tree::new(&[]);
         tree.write("a", &content());
         for (first, length) in [(0, 0), (0, 1), (5, 1000), (0, LONG), (LONG - 1, 1), (1, LONG - 1), (100_000, 150_000)] {
-            let body = body(tree.open("a"), first as u64, length as u64).unwrap();
+            let body = body(tree.open("a").into(), first as u64, length as u64).unwrap();
             assert_eq!(body.size_hint().exact(), Some(length as u64));
             assert_eq!(body.is_end_stream(), length == 0);
             assert!(collect(body).unwrap() == content()[first..first + length], "{length} from {first}");

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 
 use super::{Opened, name};
 use crate::backend::Error;
-use crate::container::rootfs::{Entry, Kind, Rootfs};
+use crate::container::rootfs::{Entry, Kind, View};
 use crate::route::{Coding, Codings, Files};
 
 /// What a look-up found.
@@ -41,7 +41,7 @@ pub enum Found {
 
 /// A rule's document root.
 pub(super) struct Docroot<'a> {
-    pub(super) root: &'a Rootfs,
+    pub(super) root: View<'a>,
     pub(super) files: &'a Files,
     /// A directory without its `/` redirects.
     pub(super) redirects: bool,
@@ -158,6 +158,7 @@ fn push(relative: &mut Vec<u8>, name: &[u8]) {
 /// A sibling, opened. `None`: it is older than its file, so that it is of another content; or it is empty, which no coding is. Tools that
 /// copy a file's time to its sibling often keep whole seconds only.
 fn precompressed(entry: &Entry, sibling: &Entry, content_type: HeaderValue, coding: Coding) -> io::Result<Option<Opened>> {
+    entry.may_be_used().and_then(|()| sibling.may_be_used())?;
     let (file, other) = (fstat(entry)?, fstat(sibling)?);
     if other.st_mtime < file.st_mtime || other.st_size == 0 {
         return Ok(None);
@@ -189,7 +190,7 @@ pub(super) fn absent(error: io::Error) -> Result<(), Error> {
             | Errno::INVAL
             | Errno::NXIO,
         ) => Ok(()),
-        // EAGAIN: renames that never stop, or a lease on the file.
+        // EAGAIN: it is not at hand; if it was looked for elsewhere: renames that never stop, or a lease on the file.
         Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::AGAIN | Errno::INTR) => Err(Error::Local(error)),
         _ => Err(Error::File(error)),
     }
@@ -205,7 +206,7 @@ mod tests {
     fn a_decoded_name_is_never_decoded_or_walked_up_again() {
         let tree = Tree::new(&[("secret", "1"), ("www/a", "22")]);
         let files = Files { hidden: Hidden::Allow, ..rule("/www") };
-        let docroot = Docroot { root: &tree.root, files: &files, redirects: true, codings: Codings::default() };
+        let docroot = Docroot { root: tree.root.far(), files: &files, redirects: true, codings: Codings::default() };
         for decoded in [&b"/../secret"[..], b"/./a", b"/.."] {
             assert!(matches!(docroot.find(decoded).unwrap(), Found::Nothing), "{}", decoded.escape_ascii());
         }

@@ -18,14 +18,14 @@ use crate::route::{Files, Script, Template};
 pub(super) struct Tree {
     directory: TempDir,
     /// The same, as the rest of the house sees it.
-    pub(super) root: Rootfs,
+    pub(super) root: Arc<Rootfs>,
 }
 
 impl Tree {
     /// Makes files, and the directories above them.
     pub(super) fn new(files: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let root = Rootfs::open(directory.path()).unwrap();
+        let root = Arc::new(Rootfs::open(directory.path()).unwrap());
         let tree = Self { directory, root };
         for (name, content) in files {
             tree.write(name, content.as_bytes());

@@ -14,9 +14,10 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
 use super::conditional::{Validators, Verdict, evaluate};
 use super::docroot::absent;
+use super::look_up::{PATIENCE, not_looked};
 use super::name;
 use crate::backend::{Error, ResponseBody};
-use crate::container::rootfs::{Entry, Kind, Limit, Rootfs};
+use crate::container::rootfs::{Entry, Kind, Limit, Rootfs, View};
 use crate::route::Files;
 pub use page::Form;
 use page::{Item, Page};
@@ -45,15 +46,15 @@ pub struct Shape<'a> {
 /// [`Error::Local`] if descriptors or memory have run out, [`Error::File`] if the file system fails.
 pub async fn list(
     root: &Arc<Rootfs>,
-    files: &Files,
+    files: &Arc<Files>,
     directory: Box<[u8]>,
     shape: Shape<'_>,
     method: &Method,
     headers: &HeaderMap,
 ) -> Result<Option<Response<ResponseBody>>, Error> {
-    let seen = Seen::new(root.clone(), files, directory);
-    let read = tokio::task::spawn_blocking(move || seen.read()).await;
-    let (items, truncated) = match read.map_err(|error| Error::Local(error.into()))? {
+    let files = files.clone();
+    let read = root.look_far(PATIENCE, move |root| Ok(Seen { root, directory: &directory, files: &files }.read())).await;
+    let (items, truncated) = match read.map_err(not_looked)? {
         Ok(read) => read,
         Err(error) => return absent(error).map(|()| None),
     };
@@ -83,21 +84,17 @@ pub async fn list(
     Ok(Some(response))
 }
 
-/// A directory, and who may see what of it: all that another thread needs.
-struct Seen {
-    root: Arc<Rootfs>,
-    directory: Box<[u8]>,
-    files: Files,
+/// A directory, and who may see what of it.
+struct Seen<'a> {
+    root: View<'a>,
+    directory: &'a [u8],
+    files: &'a Files,
 }
 
-impl Seen {
-    fn new(root: Arc<Rootfs>, files: &Files, directory: Box<[u8]>) -> Self {
-        Self { root, directory, files: files.clone() }
-    }
-
+impl Seen<'_> {
     /// What is there, directories first, each kind by name; whether there is more.
     fn read(&self) -> std::io::Result<(Vec<Item>, bool)> {
-        let directory = self.root.entry_beneath(&self.files.root, &self.directory, self.files.symlinks)?;
+        let directory = self.root.entry_beneath(&self.files.root, self.directory, self.files.symlinks)?;
         let found = directory.names(LIMIT)?;
         let mut items: Vec<Item> = found.names.into_iter().filter_map(|name| self.item(&directory, name)).collect();
         items.sort_unstable_by(|one, other| (one.size.is_some(), &one.name).cmp(&(other.size.is_some(), &other.name)));
@@ -111,7 +108,7 @@ impl Seen {
         }
         let mut facts = directory.facts_of(&name).ok()?;
         if facts.is_link {
-            let relative = if self.directory.is_empty() { name.clone() } else { [&self.directory, &b"/"[..], &name].concat() };
+            let relative = if self.directory.is_empty() { name.clone() } else { [self.directory, b"/", &name].concat() };
             facts = self.root.entry_beneath(&self.files.root, &relative, self.files.symlinks).and_then(|entry| entry.facts()).ok()?;
         }
         let scripts = &self.files.scripts;
@@ -128,21 +125,22 @@ impl Seen {
 mod tests {
     use http_body_util::BodyExt;
 
+    use super::super::Found;
     use super::super::fixture::{Tree, rule};
-    use super::super::{Found, look_up};
+    use super::super::look_up::walk;
     use super::*;
     use crate::api::v1::{Hidden, Symlinks};
     use crate::route::Codings;
 
     fn shown(tree: Tree, files: &Files, path: &str) -> (Response<()>, String) {
-        let Found::Listing(directory) = look_up(&tree.root, files, [path], Codings::default()).unwrap() else {
+        let Found::Listing(directory) = walk(tree.root.far(), files, [path], Codings::default()).unwrap() else {
             panic!("{path} is not shown")
         };
         let shape = Shape { path, has_parent: false, form: Form::Json };
         let root = Arc::new(tree.root);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
-            let answer = list(&root, files, directory, shape, &Method::GET, &HeaderMap::new()).await.unwrap().unwrap();
+            let answer = list(&root, &Arc::new(files.clone()), directory, shape, &Method::GET, &HeaderMap::new()).await.unwrap().unwrap();
             let (head, body) = answer.into_parts();
             let body = body.collect().await.unwrap().to_bytes();
             (Response::from_parts(head, ()), String::from_utf8(body.to_vec()).unwrap())
@@ -192,16 +190,16 @@ mod tests {
     fn an_index_goes_first_and_a_directory_has_its_slash() {
         let tree = Tree::new(&[("www/with/index.html", "1"), ("www/without/x", "1")]);
         let files = Files { listing: true, ..rule("/www") };
-        let found = |path: &str| look_up(&tree.root, &files, [path], Codings::default()).unwrap();
+        let found = |path: &str| walk(tree.root.far(), &files, [path], Codings::default()).unwrap();
         assert!(matches!(found("/with/"), Found::File(_)));
         assert!(matches!(found("/without/"), Found::Listing(_)));
         assert!(matches!(found("/without"), Found::Directory));
         assert!(matches!(found("/missing/"), Found::Nothing));
         assert!(matches!(found("/without/x/"), Found::Nothing));
         let own = Files { candidates: vec![crate::route::Template::parse("{path}").unwrap(); 2], ..files.clone() };
-        assert!(matches!(look_up(&tree.root, &own, ["/without", "/x"], Codings::default()).unwrap(), Found::Directory));
+        assert!(matches!(walk(tree.root.far(), &own, ["/without", "/x"], Codings::default()).unwrap(), Found::Directory));
         let plain = Files { listing: false, ..files };
-        assert!(matches!(look_up(&tree.root, &plain, ["/without/"], Codings::default()).unwrap(), Found::Nothing));
+        assert!(matches!(walk(tree.root.far(), &plain, ["/without/"], Codings::default()).unwrap(), Found::Nothing));
     }
 
     #[test]

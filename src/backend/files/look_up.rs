@@ -1,13 +1,23 @@
 //! Candidates of a rule -> the first that may be served.
 //!
-//! In: a container's root, `files` of a rule, percent-encoded paths, codings that the client takes. Out: [`Found`]. Never: a second decoding, a look at what
-//! can't be normalised.
+//! In: a container's root, `files` of a rule, percent-encoded paths, codings that the client takes. Out: [`Found`]. Never: a second
+//! decoding, a look at what can't be normalised, a wait for a container on the thread that serves.
+
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::Opened;
 use super::docroot::{Docroot, Found};
-use crate::backend::Error;
-use crate::container::rootfs::Rootfs;
+use crate::backend::{Error, Phase};
+use crate::container::rootfs::{Rootfs, View};
 use crate::route::{Codings, ErrorPage, Files, path};
+
+/// How long a container's file system may take until a request has its answer without it.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The same for a page in place of our own.
+const PATIENCE_FOR_PAGES: Duration = Duration::from_secs(1);
 
 /// Looks for the candidates, in order. Each is one of the rule's templates, filled in, percent-encoded, before normalisation.
 ///
@@ -23,9 +33,50 @@ use crate::route::{Codings, ErrorPage, Files, path};
 /// - In place of a file a sibling is sent, of the first of `codings` that there is one in: a regular file, as old as the file or newer.
 ///
 /// # Errors
-/// [`Error::Local`] if descriptors or memory have run out, [`Error::File`] if the file system fails. What may not be read is nothing.
-pub fn look_up<C: AsRef<str>>(
-    root: &Rootfs,
+/// [`Error::Local`] if descriptors or memory have run out, [`Error::File`] if the file system fails, [`Error::Timeout`] if it does not
+/// answer. What may not be read is nothing.
+pub async fn look_up<C, I>(root: &Arc<Rootfs>, files: &Arc<Files>, candidates: I, codings: Codings) -> Result<Found, Error>
+where
+    C: AsRef<str>,
+    I: IntoIterator<Item = C> + Clone,
+{
+    match walk(root.at_hand(), files, candidates.clone(), codings) {
+        Err(error) if is_not_at_hand(&error) => {
+            let candidates: Vec<String> = candidates.into_iter().map(|candidate| candidate.as_ref().to_owned()).collect();
+            let files = files.clone();
+            elsewhere(root, move |view| walk(view, &files, candidates, codings)).await
+        }
+        found => found,
+    }
+}
+
+/// What stands at a path beneath the root of `files`, where no client has a say: `decoded` as the file system has it, with a `/` first.
+///
+/// # Errors
+/// As [`look_up`].
+pub async fn find(root: &Arc<Rootfs>, files: &Arc<Files>, decoded: &[u8]) -> Result<Found, Error> {
+    match find_in(root.at_hand(), files, decoded) {
+        Err(error) if is_not_at_hand(&error) => {
+            let (files, decoded) = (files.clone(), decoded.to_vec());
+            elsewhere(root, move |view| find_in(view, &files, &decoded)).await
+        }
+        found => found,
+    }
+}
+
+/// Opens a page of the container, wherever links inside it lead. Nobody asked for it: it may not take long.
+///
+/// # Errors
+/// [`Error::File`] if it is no regular file, or can't be read.
+pub async fn open(root: &Arc<Rootfs>, page: &ErrorPage) -> Result<Opened, Error> {
+    let (file, content_type) = (page.file.clone(), page.content_type.clone());
+    let open = move |view: View<'_>| Opened::new(view.entry(&file)?.open()?, content_type.clone());
+    root.look(PATIENCE_FOR_PAGES, open).await.map_err(Error::File)
+}
+
+/// The candidates, in order, as far as `root` may be looked at.
+pub(super) fn walk<C: AsRef<str>>(
+    root: View<'_>,
     files: &Files,
     candidates: impl IntoIterator<Item = C>,
     codings: Codings,
@@ -43,21 +94,29 @@ pub fn look_up<C: AsRef<str>>(
     Ok(Found::Nothing)
 }
 
-/// What stands at a path beneath the root of `files`, where no client has a say: `decoded` as the file system has it, with a `/` first.
-///
-/// # Errors
-/// As [`look_up`].
-pub fn find(root: &Rootfs, files: &Files, decoded: &[u8]) -> Result<Found, Error> {
+fn find_in(root: View<'_>, files: &Files, decoded: &[u8]) -> Result<Found, Error> {
     Docroot { root, files, redirects: false, codings: Codings::default() }.find(decoded)
 }
 
-/// Opens a page of the container, wherever links inside it lead.
-///
-/// # Errors
-/// [`Error::File`] if it is no regular file, or can't be read.
-pub fn open(root: &Rootfs, page: &ErrorPage) -> Result<Opened, Error> {
-    let file = root.entry(&page.file).and_then(|entry| entry.open());
-    file.and_then(|file| Opened::new(file, page.content_type.clone())).map_err(Error::File)
+/// The kernel would have to ask a disk, or somebody else.
+fn is_not_at_hand(error: &Error) -> bool {
+    matches!(error, Error::Local(error) if error.kind() == ErrorKind::WouldBlock)
+}
+
+/// A look on a thread that may be lost to the container.
+async fn elsewhere<F>(root: &Arc<Rootfs>, look: F) -> Result<Found, Error>
+where
+    F: FnOnce(View<'_>) -> Result<Found, Error> + Send + 'static,
+{
+    root.look_far(PATIENCE, move |view| Ok(look(view))).await.unwrap_or_else(|error| Err(not_looked(error)))
+}
+
+/// Why there was no look.
+pub(super) fn not_looked(error: io::Error) -> Error {
+    match error.kind() {
+        ErrorKind::TimedOut => Error::Timeout(Phase::Files),
+        _ => Error::Local(error),
+    }
 }
 
 #[cfg(test)]
@@ -72,7 +131,7 @@ mod tests {
 
     /// What was found, as a line.
     fn found(tree: &Tree, files: &Files, candidates: &[&str]) -> String {
-        match look_up(&tree.root, files, candidates, Codings::default()).unwrap() {
+        match walk(tree.root.far(), files, candidates, Codings::default()).unwrap() {
             Found::File(opened) => format!("file of {}", opened.size()),
             Found::Script { script, name, path_info } => format!("script {script} {name} [{path_info}]"),
             Found::Directory => "directory".to_owned(),

@@ -3,7 +3,6 @@
 //! In: an open file, its parts and its media type. Out: frames, and how many bytes they will have. Never: a boundary that the file could
 //! have been made for; more than one part in memory.
 
-use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -15,11 +14,12 @@ use http_body::{Body, Frame, SizeHint};
 use super::body::body;
 use super::range::Part;
 use crate::backend::{Error, ResponseBody};
+use crate::container::rootfs::Content;
 
 /// Parts of a file, each with a head of its own, one after the other.
 #[derive(Debug)]
 pub struct MultipartBody {
-    file: File,
+    file: Content,
     parts: std::vec::IntoIter<(Part, Bytes)>,
     /// What is left of the part in hand.
     part: ResponseBody,
@@ -30,7 +30,7 @@ pub struct MultipartBody {
 
 impl MultipartBody {
     /// The parts of a file of `size` bytes, in their order, and the `Content-Type` of the whole.
-    pub(super) fn new(file: File, size: u64, parts: &[Part], content_type: &HeaderValue) -> (Self, String) {
+    pub(super) fn new(file: Content, size: u64, parts: &[Part], content_type: &HeaderValue) -> (Self, String) {
         // As nginx writes it: 20 digits. Other for each answer, so that no file holds it but by chance.
         let boundary = format!("{:020}", RandomState::new().build_hasher().finish());
         let end = Bytes::from(format!("\r\n--{boundary}--\r\n"));
@@ -111,7 +111,7 @@ mod tests {
         let tree = Tree::new(&[]);
         tree.write("a", &content);
         let wanted = [(299_999, 299_999), (0, 0), (7, 200_006), (1, 2)];
-        let (body, content_type) = MultipartBody::new(tree.open("a"), 300_000, &parts(&wanted), &TYPE);
+        let (body, content_type) = MultipartBody::new(tree.open("a").into(), 300_000, &parts(&wanted), &TYPE);
         let boundary = content_type.strip_prefix("multipart/byteranges; boundary=").unwrap().to_owned();
         assert!(boundary.len() == 20 && boundary.bytes().all(|byte| byte.is_ascii_digit()), "{boundary}");
         let announced = body.size_hint().exact().unwrap();
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn no_two_answers_have_the_same_boundary() {
         let tree = Tree::new(&[("a", "0123456789")]);
-        let of = || MultipartBody::new(tree.open("a"), 10, &parts(&[(0, 1), (3, 4)]), &TYPE).1;
+        let of = || MultipartBody::new(tree.open("a").into(), 10, &parts(&[(0, 1), (3, 4)]), &TYPE).1;
         assert_ne!(of(), of());
     }
 
@@ -141,7 +141,7 @@ mod tests {
         let tree = Tree::new(&[]);
         tree.write("a", "x".repeat(300_000).as_bytes());
         run(async {
-            let made = || MultipartBody::new(tree.open("a"), 300_000, &parts(&[(0, 9), (100_000, 299_999)]), &TYPE).0;
+            let made = || MultipartBody::new(tree.open("a").into(), 300_000, &parts(&[(0, 9), (100_000, 299_999)]), &TYPE).0;
             let grown = made();
             tree.write("a", "x".repeat(400_000).as_bytes());
             let announced = grown.size_hint().exact().unwrap();

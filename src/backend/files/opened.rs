@@ -2,7 +2,6 @@
 //!
 //! In: an open regular file and its media type. Out: size, entity tag, time, media type, all of the same moment. Never: a look at the name again.
 
-use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime};
@@ -12,12 +11,13 @@ use http::HeaderValue;
 use super::body;
 use super::conditional::Validators;
 use crate::backend::{Error, ResponseBody};
+use crate::container::rootfs::Content;
 use crate::route::Coding;
 
 /// A regular file, opened, with what is told about it.
 #[derive(Debug)]
 pub struct Opened {
-    pub(super) file: File,
+    pub(super) file: Content,
     size: u64,
     etag: String,
     modified: Option<SystemTime>,
@@ -27,7 +27,7 @@ pub struct Opened {
 }
 
 impl Opened {
-    pub(super) fn new(file: File, content_type: HeaderValue) -> io::Result<Self> {
+    pub(super) fn new(file: Content, content_type: HeaderValue) -> io::Result<Self> {
         let metadata = file.metadata()?;
         let (seconds, nanos) = (metadata.mtime(), metadata.mtime_nsec());
         // Strong: a change of the content changes its time, another file has another inode.
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     fn opened(tree: &Tree, name: &str) -> Opened {
-        Opened::new(tree.open(name), HeaderValue::from_static("text/plain")).unwrap()
+        Opened::new(tree.open(name).into(), HeaderValue::from_static("text/plain")).unwrap()
     }
 
     fn at(seconds: u64) -> SystemTime {

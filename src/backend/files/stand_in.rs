@@ -11,7 +11,6 @@
 //! 42 ms -> 26 ms. Longer stand-ins gain nothing measurable.
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
@@ -21,6 +20,8 @@ use bytes::Bytes;
 use rustix::fs::sendfile;
 use rustix::io::Errno;
 use rustix::net::{SendFlags, send};
+
+use crate::container::rootfs::Content;
 
 /// What stand-ins are slices of. No other bytes have its addresses.
 static REGION: [u8; LONGEST] = [0; LONGEST];
@@ -41,7 +42,7 @@ pub struct StandIns {
 /// What a stand-in stands for: the first `length` bytes of the region, for so many of the file.
 #[derive(Debug)]
 struct Note {
-    file: Arc<File>,
+    file: Arc<Content>,
     /// The file's first byte that is not sent yet.
     offset: u64,
     length: usize,
@@ -61,7 +62,7 @@ impl StandIns {
     }
 
     /// What stands for `length` bytes of a file, [`LONGEST`] at most. To be written in the order in which they are asked for.
-    pub(super) fn stand_in(&self, file: &Arc<File>, offset: u64, length: usize) -> Bytes {
+    pub(super) fn stand_in(&self, file: &Arc<Content>, offset: u64, length: usize) -> Bytes {
         let region = &REGION[..length.min(LONGEST)];
         self.lock().push_back(Note { file: file.clone(), offset, length: region.len(), sent: 0 });
         Bytes::from_static(region)
@@ -132,9 +133,9 @@ mod tests {
         (ours, theirs)
     }
 
-    fn file(tree: &Tree) -> Arc<File> {
+    fn file(tree: &Tree) -> Arc<Content> {
         tree.write("a", b"0123456789");
-        Arc::new(tree.open("a"))
+        Arc::new(tree.open("a").into())
     }
 
     fn read(from: &mut UnixStream, length: usize) -> String {
@@ -196,7 +197,7 @@ mod tests {
         let (ours, mut theirs) = pair();
         let content: Vec<u8> = (0..3 * LONGEST).map(|at| u8::try_from(at % 251).unwrap()).collect();
         tree.write("a", &content);
-        let (file, mut read) = (Arc::new(tree.open("a")), Vec::new());
+        let (file, mut read) = (Arc::new(tree.open("a").into()), Vec::new());
         for turn in 0..3 {
             let mut slice = stand_ins.stand_in(&file, (turn * LONGEST) as u64, LONGEST);
             while !slice.is_empty() {
@@ -219,7 +220,7 @@ mod tests {
     #[test]
     #[allow(clippy::disallowed_methods, reason = "a file that the kernel can't send by itself")]
     fn a_file_that_the_kernel_can_not_send_is_copied() {
-        let (maps, stand_ins) = (Arc::new(File::open("/proc/self/pagemap").unwrap()), StandIns::default());
+        let (maps, stand_ins) = (Arc::new(std::fs::File::open("/proc/self/pagemap").unwrap().into()), StandIns::default());
         let (ours, mut theirs) = pair();
         assert_eq!(sendfile(&ours, &maps, Some(&mut 0), 64), Err(Errno::INVAL), "the kernel has learned it: find another file");
         let slice = stand_ins.stand_in(&maps, 0, 64);

@@ -9,7 +9,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use http_body_util::BodyExt;
 
 use super::fixture::{Tree, rule};
-use super::{Found, look_up, respond};
+use super::look_up::walk;
+use super::{Found, respond};
 use crate::api::v1::{Hidden, Symlinks};
 use crate::route::{Coding, Codings, Files, Template};
 
@@ -37,7 +38,7 @@ struct Client<'a> {
 impl Client<'_> {
     fn ask(&self, method: &Method, path: &str, fields: &[(HeaderName, &str)]) -> Answer {
         let codings = Codings::ranked(self.takes, |_| Some(1));
-        let Found::File(opened) = look_up(&self.tree.root, self.files, [path], codings).unwrap() else { panic!("{path} is no file") };
+        let Found::File(opened) = walk(self.tree.root.far(), self.files, [path], codings).unwrap() else { panic!("{path} is no file") };
         let headers = fields.iter().map(|(name, value)| (name.clone(), HeaderValue::from_str(value).unwrap())).collect();
         let (head, body) = respond(opened, self.files, method, &headers).unwrap().into_parts();
         let body = tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(body.collect()).unwrap().to_bytes();
@@ -50,7 +51,7 @@ impl Client<'_> {
 
     /// The coding that is sent, or what else is found.
     fn sent(&self, path: &str) -> &'static str {
-        match look_up(&self.tree.root, self.files, [path], Codings::ranked(self.takes, |_| Some(1))).unwrap() {
+        match walk(self.tree.root.far(), self.files, [path], Codings::ranked(self.takes, |_| Some(1))).unwrap() {
             Found::File(opened) => opened.coding.map_or("as it is", Coding::name),
             Found::Script { .. } => "script",
             Found::Directory => "directory",
@@ -172,7 +173,7 @@ fn siblings_are_looked_for_wherever_a_file_is_found() {
         Tree::new(&[("www/dir/index.html", "1"), ("www/dir/index.html.gz", "22"), ("www/page.html", "1"), ("www/page.html.gz", "22")]);
     let candidates = ["{path}", "{path}.html"].map(|text| Template::parse(text).unwrap());
     let files = Files { candidates: candidates.into(), ..precompressed(&ALL) };
-    let found = |paths: &[&str]| match look_up(&tree.root, &files, paths, Codings::ranked(&ALL, |_| Some(1))).unwrap() {
+    let found = |paths: &[&str]| match walk(tree.root.far(), &files, paths, Codings::ranked(&ALL, |_| Some(1))).unwrap() {
         Found::File(opened) => (opened.coding, opened.size()),
         other => panic!("{paths:?}: {other:?}"),
     };

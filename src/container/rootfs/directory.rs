@@ -45,11 +45,12 @@ impl Entry {
     /// The names in a directory.
     ///
     /// # Errors
-    /// As open(2) and getdents(2); `ENOTDIR` if it is no directory.
+    /// As open(2) and getdents(2); `ENOTDIR` if it is no directory, `EAGAIN` where that may hang.
     pub fn names(&self, limit: Limit) -> io::Result<Names> {
         if self.kind != Kind::Directory {
             return Err(Errno::NOTDIR.into());
         }
+        self.may_be_used()?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let mut found = Names { names: Vec::new(), truncated: false };
         let mut bytes = 0;
@@ -77,6 +78,7 @@ impl Entry {
         if matches!(name, b"" | b"." | b"..") || name.contains(&b'/') {
             return Err(Errno::INVAL.into());
         }
+        self.may_be_used()?;
         Ok(facts(&fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)?))
     }
 
@@ -85,6 +87,7 @@ impl Entry {
     /// # Errors
     /// As fstat(2).
     pub fn facts(&self) -> io::Result<Facts> {
+        self.may_be_used()?;
         Ok(facts(&fs::fstat(&self.fd)?))
     }
 }
@@ -115,7 +118,7 @@ mod tests {
         std::fs::write(dir.path().join("www/file"), "12345").unwrap();
         symlink("/etc/passwd", dir.path().join("www/link")).unwrap();
         let root = Rootfs::open(dir.path()).unwrap();
-        let www = root.entry(&"/www".parse().unwrap()).unwrap();
+        let www = root.far().entry(&"/www".parse().unwrap()).unwrap();
         let mut all = www.names(ALL).unwrap();
         all.names.sort();
         assert_eq!((all.names.as_slice(), all.truncated), ([b"file".to_vec(), b"link".to_vec(), b"sub".to_vec()].as_slice(), false));
@@ -130,6 +133,6 @@ mod tests {
         for name in [&b".."[..], b"../etc", b"sub/..", b"", b"missing"] {
             assert_eq!(facts(name), None, "{}", name.escape_ascii());
         }
-        assert!(root.entry(&"/www/file".parse().unwrap()).unwrap().names(ALL).is_err());
+        assert!(root.far().entry(&"/www/file".parse().unwrap()).unwrap().names(ALL).is_err());
     }
 }

@@ -50,7 +50,7 @@ impl Runtime for Says {
 fn says(answers: [Result<Instance, Error>; 3]) -> Runtimes {
     let runtimes = [Kind::Lxc, Kind::Incus, Kind::Lxd].into_iter().zip(answers);
     let runtimes = runtimes.map(|(kind, answer)| (kind, Box::new(Says(answer)) as Box<dyn Runtime>)).collect();
-    Runtimes { runtimes, running: Mutex::default() }
+    Runtimes { runtimes, running: Mutex::default(), lanes: Mutex::default() }
 }
 
 async fn found(runtimes: &Runtimes, kind: Kind) -> Result<Instance, Error> {

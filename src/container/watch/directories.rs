@@ -1,33 +1,67 @@
 //! Paths inside containers -> inotify watches on the directories that hold them, shared by all who look at the same name.
 //!
-//! In: a key, a root, paths. Out: the keys of names that changed. Never: more than one descriptor; an error for want of a watch.
+//! In: a key, a root, paths. Out: the keys of names that changed. Never: more than one descriptor; an error for want of a watch; a wait for a
+//! file system of a container.
 
 use std::collections::{BTreeSet, HashMap};
+use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::fs::inotify::{CreateFlags, ReadFlags, Reader, WatchFlags, add_watch, init, remove_watch};
 use rustix::io::Errno;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::sync::mpsc;
 
 use super::Key;
 use crate::container::readiness::register;
-use crate::container::rootfs::{Kind, Rootfs};
+use crate::container::rootfs::{Kind, Rootfs, View};
 use crate::names::ContainerPath;
 
 /// The watched directories.
 #[derive(Debug)]
 pub(super) struct Directories {
     /// `None`: there is no inotify; nothing is ever noticed here.
-    inotify: Option<AsyncFd<OwnedFd>>,
+    inotify: Option<Arc<AsyncFd<OwnedFd>>>,
     /// By watch descriptor: who looks at which names in that directory.
     names: HashMap<i32, HashMap<Arc<[u8]>, BTreeSet<Key>>>,
     /// By key: the names it looks at.
     looks: HashMap<Key, BTreeSet<Look>>,
     /// A shortage was logged already.
     warned: bool,
+    /// By key: directories that are being watched elsewhere, for want of an answer at hand.
+    underway: HashMap<Key, Underway>,
+    arrivals: mpsc::UnboundedReceiver<Arrival>,
+    arrive: mpsc::UnboundedSender<Arrival>,
+    round: u64,
+}
+
+/// One such errand; one for each key at a time.
+#[derive(Debug)]
+struct Underway {
+    round: u64,
+    /// What was asked for meanwhile.
+    next: Option<(Arc<Rootfs>, Vec<ContainerPath>)>,
+}
+
+/// Its end.
+#[derive(Debug)]
+struct Arrival {
+    key: Key,
+    round: u64,
+    /// `None`: nothing has answered in time.
+    found: Option<Found>,
+}
+
+/// What is watched on the way to some paths.
+#[derive(Debug, Default)]
+struct Found {
+    looks: BTreeSet<Look>,
+    /// There are no more watches.
+    short: bool,
 }
 
 /// A name in a watched directory.
@@ -42,6 +76,9 @@ pub(super) enum Changes {
     Any,
 }
 
+/// How long a file system may take until its directories are left unwatched.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Directories above a path that are watched, at most: a link or a directory on the way may be replaced too.
 const LEVELS: usize = 16;
 
@@ -54,12 +91,75 @@ impl Directories {
         if let Err(error) = &inotify {
             tracing::warn!(%error, "no inotify: sockets are found by looking again, not at once (fs.inotify.max_user_instances)");
         }
-        Self { inotify: inotify.ok(), names: HashMap::new(), looks: HashMap::new(), warned: false }
+        let (arrive, arrivals) = mpsc::unbounded_channel();
+        let (names, looks, underway) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Self { inotify: inotify.ok().map(Arc::new), names, looks, warned: false, underway, arrivals, arrive, round: 0 }
     }
 
-    /// Replaces what is looked at for a key. Directories that are missing are watched for in the last one that is there.
-    pub(super) fn set(&mut self, key: Key, root: &Rootfs, paths: &[ContainerPath]) {
-        let looks: BTreeSet<Look> = paths.iter().flat_map(|path| self.watch(root, path)).collect();
+    /// Replaces what is looked at for a key. Directories that are missing are watched for in the last one that is there. Where a file system
+    /// would have to be asked that is done elsewhere: what was looked at stays so long, and the key counts as changed when it is done.
+    pub(super) fn set(&mut self, key: Key, root: &Arc<Rootfs>, paths: &[ContainerPath]) {
+        let Some(inotify) = &self.inotify else { return };
+        if let Some(underway) = self.underway.get_mut(&key) {
+            underway.next = Some((root.clone(), paths.to_vec()));
+            return;
+        }
+        match watch_all(inotify.get_ref(), root.at_hand(), paths) {
+            Ok(found) => self.put(key, found),
+            Err(_) => self.set_elsewhere(key, root.clone(), paths.to_vec()),
+        }
+    }
+
+    fn set_elsewhere(&mut self, key: Key, root: Arc<Rootfs>, paths: Vec<ContainerPath>) {
+        let Some(inotify) = self.inotify.clone() else { return };
+        self.round += 1;
+        let (round, arrive) = (self.round, self.arrive.clone());
+        self.underway.insert(key, Underway { round, next: None });
+        tokio::spawn(async move {
+            let late = arrive.clone();
+            let watched = root.look_far(PATIENCE, move |view| {
+                let found = watch_all(inotify.get_ref(), view, &paths).ok();
+                // However late it is: what it watches has to be let go. Unless nobody is there any more.
+                drop(arrive.send(Arrival { key, round, found }));
+                Ok(())
+            });
+            if watched.await.is_err() {
+                drop(late.send(Arrival { key, round, found: None }));
+            }
+        });
+    }
+
+    /// Takes in what was watched elsewhere. The key, if it hears of more than before: what happened until now may have gone unheard.
+    fn arrived(&mut self, Arrival { key, round, found }: Arrival) -> Option<Key> {
+        let underway =
+            if self.underway.get(&key).is_some_and(|underway| underway.round == round) { self.underway.remove(&key) } else { None };
+        let known = self.looks.get(&key);
+        let hears_more =
+            found.as_ref().is_some_and(|found| found.looks.iter().any(|look| !known.is_some_and(|known| known.contains(look))));
+        match (underway, found) {
+            (Some(underway), found) => {
+                if let Some(found) = found {
+                    self.put(key, found);
+                }
+                if let Some((root, paths)) = underway.next {
+                    self.set(key, &root, &paths);
+                }
+                hears_more.then_some(key)
+            }
+            // It was cleared, or is late: what nobody looks at is let go.
+            (None, Some(found)) => {
+                found.looks.iter().for_each(|look| self.let_go(look.0));
+                None
+            }
+            (None, None) => None,
+        }
+    }
+
+    fn put(&mut self, key: Key, Found { looks, short }: Found) {
+        if short && !self.warned {
+            self.warned = true;
+            tracing::warn!("no more inotify watches: some sockets are found by looking again (fs.inotify.max_user_watches)");
+        }
         for (directory, name) in &looks {
             self.names.entry(*directory).or_default().entry(name.clone()).or_default().insert(key);
         }
@@ -75,6 +175,7 @@ impl Directories {
 
     /// Forgets a key.
     pub(super) fn clear(&mut self, key: Key) {
+        self.underway.remove(&key);
         for look in self.looks.remove(&key).unwrap_or_default() {
             self.release(key, &look);
         }
@@ -82,41 +183,23 @@ impl Directories {
 
     /// Waits for the next change. Safe to drop at any time.
     pub(super) async fn changed(&mut self) -> Changes {
-        let Some(inotify) = &self.inotify else { return std::future::pending().await };
+        let Some(inotify) = self.inotify.clone() else { return std::future::pending().await };
         loop {
+            let ready = tokio::select! {
+                ready = inotify.readable() => ready,
+                Some(arrival) = self.arrivals.recv() => match self.arrived(arrival) {
+                    Some(key) => return Changes::Of([key].into()),
+                    None => continue,
+                },
+            };
             // An error means that the runtime shuts down.
-            let Ok(mut ready) = inotify.readable().await else { return std::future::pending().await };
+            let Ok(mut ready) = ready else { return std::future::pending().await };
             match drain(inotify.get_ref(), &mut self.names) {
                 None => ready.clear_ready(),
                 Some(Changes::Of(keys)) if keys.is_empty() => {}
                 Some(changes) => return changes,
             }
         }
-    }
-
-    /// Watches the directories on the way to a path, from the top: one that appears meanwhile is seen by the watch above it.
-    #[allow(clippy::disallowed_methods, reason = "each directory was resolved inside the root")]
-    fn watch(&mut self, root: &Rootfs, path: &ContainerPath) -> Vec<Look> {
-        let mut looks = Vec::new();
-        let Some(inotify) = &self.inotify else { return looks };
-        for (directory, name) in levels(path) {
-            let Ok(entry) = root.entry(&directory) else { break };
-            if entry.kind != Kind::Directory {
-                break;
-            }
-            match add_watch(inotify.get_ref(), entry.proc_path(), mask()) {
-                Ok(watch) => looks.push((watch, name)),
-                Err(Errno::NOSPC | Errno::NOMEM) => {
-                    if !self.warned {
-                        self.warned = true;
-                        tracing::warn!("no more inotify watches: some sockets are found by looking again (fs.inotify.max_user_watches)");
-                    }
-                    break;
-                }
-                Err(_) => break,
-            }
-        }
-        looks
     }
 
     fn release(&mut self, key: Key, (directory, name): &Look) {
@@ -130,12 +213,48 @@ impl Directories {
         }
         if names.is_empty() {
             self.names.remove(directory);
-            if let Some(inotify) = &self.inotify {
-                // Fails if the kernel has dropped the watch with its directory; numbers are not given out again.
-                let _ = remove_watch(inotify.get_ref(), *directory);
+            self.let_go(*directory);
+        }
+    }
+
+    /// Ends a watch that nobody has a name in.
+    fn let_go(&self, directory: i32) {
+        if let (Some(inotify), false) = (&self.inotify, self.names.contains_key(&directory)) {
+            // Fails if the kernel has dropped the watch with its directory; numbers are not given out again.
+            let _ = remove_watch(inotify.get_ref(), directory);
+        }
+    }
+}
+
+/// Watches the directories on the way to each of the paths.
+fn watch_all(inotify: &OwnedFd, view: View<'_>, paths: &[ContainerPath]) -> io::Result<Found> {
+    let mut all = Found::default();
+    for path in paths {
+        watch(inotify, view, path, &mut all)?;
+    }
+    Ok(all)
+}
+
+/// Watches the directories on the way to a path, from the top: one that appears meanwhile is seen by the watch above it. `EAGAIN`: that
+/// can't be done at hand.
+#[allow(clippy::disallowed_methods, reason = "each directory was resolved inside the root")]
+fn watch(inotify: &OwnedFd, view: View<'_>, path: &ContainerPath, found: &mut Found) -> io::Result<()> {
+    for (directory, name) in levels(path) {
+        let entry = match view.entry(&directory) {
+            Ok(entry) if entry.kind == Kind::Directory => entry,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(error),
+            _ => break,
+        };
+        entry.may_be_used()?;
+        match add_watch(inotify, entry.proc_path(), mask()) {
+            Ok(watch) => drop(found.looks.insert((watch, name))),
+            Err(error) => {
+                found.short |= matches!(error, Errno::NOSPC | Errno::NOMEM);
+                break;
             }
         }
     }
+    Ok(())
 }
 
 fn mask() -> WatchFlags {
@@ -211,6 +330,13 @@ mod tests {
         paths.iter().map(|path| path.parse().unwrap()).collect()
     }
 
+    /// A root of which is known that it is local.
+    fn root(dir: &tempfile::TempDir) -> Arc<Rootfs> {
+        let root = Arc::new(Rootfs::open(dir.path()).unwrap());
+        root.far().entry(&"/".parse().unwrap()).unwrap();
+        root
+    }
+
     async fn soon(directories: &mut Directories) -> Changes {
         tokio::time::timeout(Duration::from_secs(10), directories.changed()).await.unwrap()
     }
@@ -226,7 +352,7 @@ mod tests {
     #[tokio::test]
     async fn keys_that_look_at_one_directory_share_its_watch_and_only_hear_of_their_own_names() {
         let dir = tempfile::tempdir().unwrap();
-        let root = Rootfs::open(dir.path()).unwrap();
+        let root = root(&dir);
         let mut directories = Directories::new();
         directories.set(1, &root, &paths(&["/a"]));
         directories.set(2, &root, &paths(&["/b"]));
@@ -246,7 +372,7 @@ mod tests {
     async fn a_deleted_directory_is_noticed_and_forgotten() {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("run")).unwrap();
-        let root = Rootfs::open(dir.path()).unwrap();
+        let root = root(&dir);
         let mut directories = Directories::new();
         directories.set(1, &root, &paths(&["/run/x"]));
         assert_eq!(directories.names.len(), 2);

@@ -257,8 +257,13 @@ mod tests {
     use super::*;
 
     fn watch(root: &Path, path: &str) -> Watch {
-        let root = Some(Arc::new(Rootfs::open(root).unwrap()));
-        Watch { container: Container { root, init: None, alive: true, network: None }, paths: vec![path.parse().unwrap()] }
+        let root = Rootfs::open(root).unwrap();
+        // Of which is known that it is local.
+        root.far().entry(&"/".parse().unwrap()).unwrap();
+        Watch {
+            container: Container { root: Some(Arc::new(root)), init: None, alive: true, network: None },
+            paths: vec![path.parse().unwrap()],
+        }
     }
 
     async fn soon(watcher: &mut Watcher) -> Key {
