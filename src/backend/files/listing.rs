@@ -138,7 +138,7 @@ mod tests {
         };
         let shape = Shape { path, has_parent: false, form: Form::Json };
         let root = Arc::new(tree.root);
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
             let answer = list(&root, &Arc::new(files.clone()), directory, shape, &Method::GET, &HeaderMap::new()).await.unwrap().unwrap();
             let (head, body) = answer.into_parts();
