@@ -37,7 +37,7 @@ COPY . .
 RUN cargo build --release --locked --bin lxcproxy
 
 FROM debian:bookworm-slim
-# lxc-info is all that is used of it.
+# Of it lxc-info and lxc-monitor are used; the other runtimes need nothing in here.
 RUN apt-get update \
  && apt-get install -y --no-install-recommends lxc \
  && rm -rf /var/lib/apt/lists/*
