@@ -21,6 +21,15 @@
 #   /etc/lxcproxy.d       the manifests; they are read and watched, never written
 #   /var/lib/lxc          the containers' configurations, and the roots of those that are stopped; at the same place as outside
 #   /var/lib/lxcproxy     the last good version of every manifest: it has to outlive this container
+#
+# For other runtimes, in place of /var/lib/lxc or beside it. Directories, not the sockets and files in them: those are made anew.
+#   Incus                 -v /var/lib/incus:/var/lib/incus:ro,rslave; if its socket is in /run/incus: -v /run/incus:/run/incus:ro as well
+#   LXD                   -v /var/lib/lxd:/var/lib/lxd:ro,rslave; the snap: -v /var/snap/lxd/common/lxd:/var/snap/lxd/common/lxd:ro,rslave
+#   systemd-nspawn        -v /run/systemd/machines:/run/systemd/machines:ro -v /var/lib/machines:/var/lib/machines:ro,rslave
+#   pidFile:, rootfs:     the directory that the file is in, and the root, at the same places as outside
+# A daemon's socket gives whoever may connect all that the daemon can do, read-only mount or not.
+#
+# Uploads without a length to FastCGI wait in /var/tmp, from 1 MiB on: -v /var/tmp/lxcproxy:/var/tmp, if that is not to be Docker's disk.
 
 FROM rust:1-bookworm AS build
 WORKDIR /src
@@ -28,7 +37,7 @@ COPY . .
 RUN cargo build --release --locked --bin lxcproxy
 
 FROM debian:bookworm-slim
-# lxc-info is all that is used of it.
+# Of it lxc-info and lxc-monitor are used; the other runtimes need nothing in here.
 RUN apt-get update \
  && apt-get install -y --no-install-recommends lxc \
  && rm -rf /var/lib/apt/lists/*

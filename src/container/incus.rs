@@ -72,9 +72,9 @@ impl Daemon {
             return Err(Error::Failed(format!("the directory `{}` of {product} is not absolute", path.display())));
         }
         let doors = product.doors(path);
-        // The semaphore is never closed.
-        let _run = self.runs.acquire().await;
         let conversation = async {
+            // Never closed. Who waits for a daemon that hangs waits no longer than who asks it.
+            let _run = self.runs.acquire().await;
             let (stream, door) = connect(&doors).await.map_err(|error| product.unreachable(&doors, &error))?;
             Conversation { product, name, door }.hold(stream).await
         };

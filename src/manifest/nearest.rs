@@ -8,6 +8,22 @@ const LONGEST: usize = 64;
 const LISTED: usize = 16;
 /// Parts of words that are shorter than this say nothing.
 const PART: usize = 4;
+/// What other programs call it, in lower case.
+const NAMESAKES: [(&str, &str); 13] = [
+    ("autoindex", "listing"),
+    ("gzip_static", "precompressed"),
+    ("gzipstatic", "precompressed"),
+    ("brotli_static", "precompressed"),
+    ("zstd_static", "precompressed"),
+    ("gz", "gzip"),
+    ("x-gzip", "gzip"),
+    ("brotli", "br"),
+    ("zst", "zstd"),
+    ("pid", "pidFile"),
+    ("machined", "Nspawn"),
+    ("machinectl", "Nspawn"),
+    ("systemd", "Nspawn"),
+];
 
 /// `did you mean ...?`, or the list of what is known; `None` if nothing is.
 pub(super) fn hint(word: &str, known: &[&str], what: &str) -> Option<String> {
@@ -33,12 +49,17 @@ pub(super) fn list(words: &[&str]) -> String {
     list
 }
 
-/// The known word with the fewest edits, if they are few enough; else one that is a part of the word, or the reverse.
+/// The known word that others call so; else the one with the fewest edits, if they are few enough; else one that is a part of the word, or
+/// the reverse.
 pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     if word.len() > LONGEST {
         return None;
     }
     let known = || known.iter().copied().filter(|known| known.len() <= LONGEST);
+    let namesake = NAMESAKES.iter().find(|(other, _)| word.eq_ignore_ascii_case(other));
+    if let Some(known) = namesake.and_then(|(_, ours)| known().find(|known| known == ours)) {
+        return Some(known);
+    }
     let limit = (word.chars().count() / 3).max(1);
     let near =
         known().map(|known| (distance(word, known), known)).filter(|(distance, known)| *distance <= limit && *distance < known.len());
@@ -88,6 +109,16 @@ mod tests {
             assert_eq!(nearest(word, &known), Some(meant), "{word}");
         }
         assert_eq!(nearest("location", &known), None);
+        for (word, known, meant) in [
+            ("autoindex", &["index", "listing"][..], Some("listing")),
+            ("autoIndex", &["index"], Some("index")),
+            ("gz", &["zstd", "br", "gzip"], Some("gzip")),
+            ("brotli", &["zstd", "br", "gzip"], Some("br")),
+            ("systemd", &["LXC", "Nspawn"], Some("Nspawn")),
+            ("systemd", &["LXC", "LXD"], None),
+        ] {
+            assert_eq!(nearest(word, known), meant, "{word}");
+        }
         assert_eq!(hint("x", &["a", "bc"], "known fields").as_deref(), Some("known fields: `a`, `bc`"));
         assert_eq!(hint("x", &[], "known fields"), None);
     }

@@ -19,6 +19,9 @@ use crate::route::{Backend, CompiledApp, Match, path};
 /// Redirects of one request (nginx: the same).
 const MOST: usize = 10;
 
+/// Cookies that such an answer sets, all in all: each redirect may add as many as fit into a head.
+const COOKIES: usize = 1024;
+
 /// What the first answer says of caches, and the next one no longer.
 const OF_CACHES: [HeaderName; 2] = [CACHE_CONTROL, EXPIRES];
 
@@ -112,7 +115,9 @@ fn keep(said: &HeaderMap, answer: &mut Response<ResponseBody>) {
     if said.contains_key(SET_COOKIE) {
         let theirs: Vec<HeaderValue> = headers.get_all(SET_COOKIE).iter().cloned().collect();
         headers.remove(SET_COOKIE);
-        headers.extend(said.get_all(SET_COOKIE).iter().chain(&theirs).map(|cookie| (SET_COOKIE, cookie.clone())));
+        for cookie in said.get_all(SET_COOKIE).iter().chain(&theirs).take(COOKIES) {
+            headers.append(SET_COOKIE, cookie.clone());
+        }
     }
     if failed {
         return;
@@ -178,6 +183,16 @@ mod tests {
         {
             assert_eq!(read(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn cookies_of_many_redirects_are_bounded_and_the_first_stay() {
+        let said: HeaderMap = std::iter::repeat_n((SET_COOKIE, HeaderValue::from_static("a=1")), 6000).collect();
+        let mut answer = Response::new(ResponseBody::Empty);
+        for _ in 0..=MOST {
+            keep(&said, &mut answer);
+        }
+        assert_eq!(answer.headers().get_all(SET_COOKIE).iter().count(), COOKIES);
     }
 
     #[test]

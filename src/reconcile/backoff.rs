@@ -26,6 +26,12 @@ impl Backoff {
         wait
     }
 
+    /// The same, for what costs more to try: no wait is shorter than this.
+    pub(super) fn wait_at_least(&mut self, shortest: Duration) -> Duration {
+        self.next = self.next.max(shortest);
+        self.wait()
+    }
+
     /// Something happened, or it worked: the next wait is short.
     pub(super) fn reset(&mut self) {
         *self = Self::default();
@@ -43,5 +49,7 @@ mod tests {
         assert_eq!((&waits[..4], waits[19]), (&[5, 10, 20, 40][..], 30_000));
         backoff.reset();
         assert_eq!(backoff.wait(), FIRST);
+        let waits: Vec<_> = (0..7).map(|_| backoff.wait_at_least(Duration::from_secs(1)).as_secs()).collect();
+        assert_eq!(waits, [1, 2, 4, 8, 16, 30, 30]);
     }
 }

@@ -14,13 +14,16 @@ use super::fault::Fault;
 use super::parents::Parents;
 use super::refusal::Refusal;
 use super::step::{Claim, Decision, Found, Serving, Wanted, step};
-use crate::api::v1::{App, ContainerRef, Diagnostic};
+use crate::api::v1::{App, ContainerRef, Diagnostic, Runtime};
 use crate::compile::{self, Identity};
 use crate::container::Container;
 use crate::names::ContainerPath;
 use crate::resolve::ResolvedApp;
 use crate::route::{CompiledApp, MediaTypes};
 use crate::state::{Good, Record};
+
+/// The shortest wait for a container that nobody knows: for each look `lxc-info` runs, and daemons are asked.
+const STRANGER: Duration = Duration::from_secs(1);
 
 /// One App. Clones are cheap: they share its manifests and what was found.
 #[derive(Debug, Clone)]
@@ -342,7 +345,17 @@ impl Entry {
 
     /// How long to wait before looking again without an event: longer each time.
     pub(super) fn pause(&mut self) -> Duration {
-        self.pause.wait()
+        if self.waits_for_a_container() { self.pause.wait_at_least(STRANGER) } else { self.pause.wait() }
+    }
+
+    /// Whether no runtime knows its container. All of them were asked, and that it starts is heard.
+    fn waits_for_a_container(&self) -> bool {
+        let resolved = self.newest.as_ref().and_then(|newest| newest.resolved.as_ref());
+        let is_unknown = |resolved: &ResolvedApp| {
+            let reference = resolved.app.spec.container.as_ref();
+            resolved.container.is_none() && reference.is_some_and(|reference| reference.runtime != Runtime::Directory)
+        };
+        resolved.is_some_and(is_unknown)
     }
 
     /// Something happened: what is missing may appear any moment.

@@ -4,6 +4,7 @@ mod backends;
 mod links;
 mod machines;
 mod restarts;
+mod rights;
 mod storage;
 
 use serde_json::Value;

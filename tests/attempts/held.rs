@@ -238,6 +238,36 @@ spec:
 }
 
 #[test]
+fn a_request_that_waited_and_is_sent_elsewhere_meets_the_rules_that_there_are_by_then() {
+    let manifest = |address: std::net::SocketAddr, filters: &str| {
+        format!(
+            "apiVersion: lxcproxy.dev/v1
+kind: App
+metadata: {{name: app}}
+spec:
+  backends: [{{name: web, http: {{tcp: \"{address}\"}}, hold: 2m}}]
+  rules:
+  - matches: [{{path: {{value: /private}}}}]
+    filters: {filters}
+    backendRefs: [{{name: web}}]
+  - backendRefs: [{{name: web}}]
+"
+        )
+    };
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let backend = Recorder::answering(|_, stream| {
+        stream.write_all(b"HTTP/1.1 200 OK\r\nX-Accel-Redirect: /private/a\r\nContent-Length: 0\r\n\r\n").is_ok()
+    });
+    let daemon = Daemon::builder().manifest("app.yaml", &manifest(nobody, "[]")).arg("--threads").arg("1").start();
+    let client = sent(&daemon, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello");
+    wait_held(&daemon, |held| held >= 1.0);
+    daemon.manifest("app.yaml", &manifest(backend.address(), "[{type: IPAccess, ipAccess: {allow: [192.0.2.0/24]}}]"));
+    let answer = rest(client);
+    assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+    assert_eq!(backend.taken().iter().map(|asked| asked.line().to_owned()).collect::<Vec<_>>(), ["POST / HTTP/1.1"]);
+}
+
+#[test]
 fn a_request_whose_backend_or_app_is_taken_away_waits_no_longer() {
     let (gone, upstream) = (Upstream::new(), Upstream::started());
     let other = upstream.manifest("hold: 2m", "").replace("name: web", "name: other");

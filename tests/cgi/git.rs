@@ -160,6 +160,26 @@ fn a_repository_is_pushed_cloned_and_fetched() {
 }
 
 #[test]
+fn nobody_writes_without_a_password_however_it_is_spelt() {
+    needs!(lxc, root, git, fcgiwrap, curl);
+    let forge = Forge::new(&[GIT]);
+    let ask = |target: &str| forge.daemon.request("/").host(HOST).arg("--request-target").arg(target);
+    assert_eq!(ask("/big.git/info/refs?service=git-upload-pack").send().status, 200, "who reads needs none");
+    for service in ["git-receive-pack", "git%2Dreceive-pack", "git-upload-pack&service=git-receive-pack", "%67it-receive-pack&x"] {
+        let answer = ask(&format!("/big.git/info/refs?service={service}")).send();
+        assert!(matches!(answer.status, 401 | 403), "{service}: {answer:?}");
+    }
+    for path in ["git-receive-pack", "git%2Dreceive-pack", "x/../git-receive-pack", "./%2e/git-receive-pack", "/git-receive-pack"] {
+        let answer = ask(&format!("/big.git/{path}")).header("Content-Type", "application/x-git-receive-pack-request").body("0000").send();
+        assert!(matches!(answer.status, 401 | 403 | 404), "{path}: {answer:?}");
+        let named = ask(&format!("/big.git/{path}"))
+            .header("Remote-User", "alice")
+            .header("Content-Type", "application/x-git-receive-pack-request");
+        assert!(matches!(named.body("0000").send().status, 401 | 403 | 404), "{path}: it was believed");
+    }
+}
+
+#[test]
 fn fcgiwrap_runs_the_scripts_of_a_directory() {
     needs!(lxc, root, git, fcgiwrap, curl);
     let scripts = "apiVersion: lxcproxy.dev/v1

@@ -22,6 +22,7 @@ spec:
   - {{name: second, fastcgi: {{tcp: \"{}\"}}}}
   rules:
   - matches: [{{path: {{value: /cgi}}}}]
+    limits: {{requestBody: 4M}}
     backendRefs: [{{name: first}}]
   - matches: [{{path: {{value: /there}}}}]
     backendRefs: [{{name: second}}]
@@ -63,5 +64,23 @@ fn a_path_alone_is_answered_here_and_anything_more_is_the_clients_business() {
             _ => assert_eq!((answer.text().as_str(), answer.has("location"), answer.header("x-second")), (body, false, "1"), "{output}"),
         }
     }
+    let head = daemon.request("/cgi").header("A-Output", r"Location: /there\n\n").method("HEAD").send();
+    assert_eq!((head.status, head.body.len(), head.header("x-second")), (203, 0, "1"), "{head:?}");
     assert_eq!(daemon.request("/cgi").header("A-Output", r"Location: /cgi\n\n").send().status, 502, "round and round");
+}
+
+#[test]
+fn a_body_that_waited_in_a_file_does_not_go_with_a_redirect() {
+    needs!(curl);
+    let (daemon, first, second) = house();
+    let body = "x".repeat(3 << 20);
+    for coding in ["chunked", ""] {
+        let mut request = daemon.request("/cgi?q").header("A-Output", r"Location: /there\n\n");
+        if !coding.is_empty() {
+            request = request.header("Transfer-Encoding", coding);
+        }
+        let answer = request.body(body.as_str()).send();
+        assert_eq!((answer.status, answer.text().as_str()), (203, "GET|/there||/cgi?q|"), "{coding}");
+        assert_eq!((first.next().body.len(), second.next().body.len()), (body.len(), 0), "{coding}");
+    }
 }

@@ -78,7 +78,7 @@ pub struct ContainerRef {
     /// The name that the runtime knows it by. Needed by every runtime but `Directory`; beside a `pidFile` it is a name for readers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<ContainerName>,
-    /// What runs it.
+    /// What runs it. `Auto`, the default, asks LXC, Incus, LXD and systemd-machined, in this order, for the name.
     pub runtime: Runtime,
     /// Where the runtime keeps its containers (`lxc.lxcpath`; `INCUS_DIR`, `LXD_DIR`; for `Nspawn` what stands for `/var/lib/machines`), if
     /// not the runtime's default.
@@ -112,7 +112,7 @@ struct ContainerObject {
     #[serde(default)]
     #[schemars(skip_serializing_if = "Option::is_none")]
     name: Option<ContainerName>,
-    /// What runs it.
+    /// What runs it. `Auto`, the default, asks LXC, Incus, LXD and systemd-machined, in this order, for the name.
     #[serde(default)]
     runtime: Runtime,
     /// Where the runtime keeps its containers (`lxc.lxcpath`; `INCUS_DIR`, `LXD_DIR`; for `Nspawn` what stands for `/var/lib/machines`), if

@@ -36,7 +36,8 @@ pub struct Files {
     /// `false`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub listing: bool,
-    /// Siblings that are sent instead, to clients that accept them (`style.css.br`).
+    /// Siblings that are sent instead, to clients that accept them (`style.css.br`); the first of those that a client likes alike. One that
+    /// is older than its file is not sent. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub precompressed: Vec<Precompressed>,
 }

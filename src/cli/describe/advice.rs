@@ -188,7 +188,10 @@ impl Place<'_> {
         let name = container.name.as_ref()?;
         match container.runtime {
             // Who has it is not known here.
-            Runtime::Auto => Some(format!("lxc-start{} -n {name}, or incus start {name}, or lxc start {name} for LXD", self.lxcpath())),
+            Runtime::Auto => Some(format!(
+                "lxc-start{} -n {name}; incus start {name}; for LXD lxc start {name}; for systemd-nspawn machinectl start {name}",
+                self.lxcpath()
+            )),
             Runtime::Lxc => Some(format!("lxc-start{} -n {name}", self.lxcpath())),
             Runtime::Incus => Some(format!("incus start {name}")),
             Runtime::Lxd => Some(format!("lxc start {name}")),

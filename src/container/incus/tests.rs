@@ -231,3 +231,17 @@ fn a_name_is_one_segment_of_a_path() {
     assert_eq!(escaped("web-1_2.3~"), "web-1_2.3~");
     assert_eq!(escaped("a/b?c#d%e \u{e4}"), "a%2Fb%3Fc%23d%25e%20%C3%A4");
 }
+
+#[tokio::test]
+async fn many_who_ask_a_daemon_that_hangs_wait_no_longer_than_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let _silent = UnixListener::bind(dir.path().join("unix.socket")).unwrap();
+    let deadline = Duration::from_millis(200);
+    let daemon = Daemon { deadline, ..Daemon::new(Product::Lxd) };
+    let began = std::time::Instant::now();
+    let name = name();
+    let errors = futures_util::future::join_all((0..64).map(|_| daemon.inspect(&name, dir.path().to_str()))).await;
+    assert!(errors.iter().all(|answer| matches!(answer, Err(Error::Failed(text)) if text.contains("has not answered"))), "{errors:?}");
+    // One after the other, four at a time, would be sixteen times as long.
+    assert!(began.elapsed() < deadline * 8, "{:?}", began.elapsed());
+}

@@ -165,3 +165,25 @@ fn the_wait_for_what_is_missing_doubles_from_5_ms_to_30_s_and_an_event_resets_it
     entry.hurry();
     assert_eq!(entry.pause(), Duration::from_millis(5));
 }
+
+#[tokio::test]
+async fn a_container_that_nobody_knows_is_not_asked_for_many_times_a_second() {
+    let house = House::new();
+    let manifest = format!(
+        "apiVersion: lxcproxy.dev/v1\nkind: App\nmetadata: {{name: a}}\n\
+        spec: {{container: {{name: none, runtime: Nspawn, path: {}}}, rules: [{{files: {{root: /www}}}}]}}\n",
+        house.root().display()
+    );
+    let parsed = crate::manifest::parse("a.yaml", manifest.as_bytes());
+    let Some(crate::manifest::Object::App(app)) = parsed.documents.into_iter().find_map(|document| document.result.ok()) else {
+        panic!("{manifest}")
+    };
+    let mut entry = Entry::new(0, first_record(&"a".parse().unwrap(), "a.yaml"));
+    entry.want(Desired { file: "a.yaml".to_owned(), base: house.root(), line: 1, named: (1, 1), object: Ok(app) });
+    let seen = entry.job().run(&Runtimes::new(None)).await;
+    entry.see(seen).unwrap();
+    let pauses: Vec<_> = (0..7).map(|_| entry.pause().as_secs()).collect();
+    assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30], "each look asks every runtime");
+    entry.hurry();
+    assert_eq!(entry.pause(), Duration::from_secs(1), "whatever happens elsewhere");
+}

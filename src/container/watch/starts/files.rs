@@ -1,7 +1,7 @@
 //! Files of the host that come, change and go -> news, by inotify on their directory: machined's records, files with pids.
 //!
 //! In: a directory, there or not. Out: [`News`] by the names of files. Never: a failure for want of a watch; more watches than the path
-//! of the directory has parts.
+//! of the directory has parts; so many instances of inotify that other programs have none.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
@@ -16,11 +16,15 @@ use rustix::fs::inotify::{CreateFlags, ReadFlags, Reader, WatchFlags, add_watch,
 use rustix::io::Errno;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::sleep;
 
 use super::{News, Place};
 use crate::container::readiness::register;
+
+/// Directories that are listened to at one time. Each takes an instance of inotify, of which a user has some 128 for all its programs
+/// (`fs.inotify.max_user_instances`).
+static SEATS: Semaphore = Semaphore::const_new(32);
 
 /// A directory above that is never still costs a bounded number of looks.
 const DISTANCE: Duration = Duration::from_millis(50);
@@ -46,6 +50,12 @@ enum Heard {
 
 /// Passes on what happens to files of a directory, while anybody wants to hear it.
 pub(super) async fn listen(directory: &Path, place: &Place, news: &mpsc::Sender<News>) -> io::Result<()> {
+    listen_seated(&SEATS, directory, place, news).await
+}
+
+/// The same, if there is a seat.
+async fn listen_seated(seats: &Semaphore, directory: &Path, place: &Place, news: &mpsc::Sender<News>) -> io::Result<()> {
+    let _seat = seats.try_acquire().map_err(|_| io::Error::other("too many directories are listened to"))?;
     loop {
         let watches = Watches::on(directory)?;
         // Anything may have happened before they stood.
@@ -185,6 +195,24 @@ mod tests {
         drop(news);
         fs::create_dir_all(&directory).unwrap();
         tokio::time::timeout(Duration::from_secs(10), task).await.unwrap().unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_directory_too_many_is_not_listened_to_until_another_one_is_let_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let seats = Semaphore::new(1);
+        let (sender, mut news) = mpsc::channel(64);
+        let place = Place::PidFiles(dir.path().to_owned());
+        let first = listen_seated(&seats, dir.path(), &place, &sender);
+        let second = async {
+            assert_eq!(next(&mut news).await, None, "the first listens");
+            assert!(listen_seated(&seats, dir.path(), &place, &sender).await.is_err());
+        };
+        tokio::select! {
+            _ = first => panic!("it has ended"),
+            () = second => {}
+        }
+        assert_eq!(seats.available_permits(), 1);
     }
 
     #[tokio::test]

@@ -92,7 +92,10 @@ fn changed(event: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::SinkExt;
+
     use super::*;
+    use crate::container::incus::Product;
 
     fn event(action: &str, source: &str, project: &str) -> String {
         // As LXD 5.0 sends it.
@@ -123,5 +126,44 @@ mod tests {
         ] {
             assert_eq!(changed(&event), None, "{event}");
         }
+    }
+
+    /// What comes of a daemon that sends these messages and then nothing; the news until then.
+    async fn heard(messages: Vec<String>) -> (io::Result<()>, Vec<String>) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("unix.socket");
+        let listener = tokio::net::UnixListener::bind(&path).unwrap();
+        let daemon = tokio::spawn(async move {
+            let mut events = tokio_tungstenite::accept_async(listener.accept().await.unwrap().0).await.unwrap();
+            for message in messages {
+                // Who has heard enough hangs up.
+                let _ = events.send(Message::text(message)).await;
+            }
+            let _ = events.close(None).await;
+        });
+        let doors = Product::Lxd.doors(Some(dir.path()));
+        let (sender, mut news) = mpsc::channel(1024);
+        let place = Place::Incus(doors.clone());
+        let end = timeout(Duration::from_secs(30), listen(&doors, &place, &sender)).await.unwrap();
+        daemon.abort();
+        drop(sender);
+        let mut names = Vec::new();
+        while let Some(news) = news.recv().await {
+            if let News::Of(_, name) = news {
+                names.push(name);
+            }
+        }
+        (end, names)
+    }
+
+    #[tokio::test]
+    async fn nonsense_between_events_is_passed_over_and_a_message_without_end_ends_the_stream() {
+        let web = || event("instance-started", "/1.0/instances/web", "default");
+        let (end, names) = heard(vec!["[]".to_owned(), web(), "x".repeat(1000), web()]).await;
+        assert!(end.is_ok(), "{end:?}");
+        assert_eq!(names, ["web", "web"]);
+        let (end, names) = heard(vec![web(), "x".repeat(EVENT + 1), web()]).await;
+        assert!(end.is_err(), "it is longer than anything that is read");
+        assert_eq!(names, ["web"]);
     }
 }
