@@ -1,6 +1,7 @@
 //! A misspelt word -> the one that was meant.
 //!
-//! In: a word and the known ones. Out: a hint. Never: a guess that is further away than a third of the word.
+//! In: a word and the known ones. Out: a hint. Never: a guess that is further away than a third of the word, unless other servers call
+//! it so.
 
 /// Words longer than this are not compared.
 const LONGEST: usize = 64;
@@ -8,6 +9,16 @@ const LONGEST: usize = 64;
 const LISTED: usize = 16;
 /// Parts of words that are shorter than this say nothing.
 const PART: usize = 4;
+/// What nginx and Caddy call it, and the name here.
+const ELSEWHERE: [(&str, &str); 7] = [
+    ("autoindex", "listing"),
+    ("browse", "listing"),
+    ("client_max_body_size", "requestBody"),
+    ("gzip_static", "precompressed"),
+    ("server_name", "hostnames"),
+    ("try_files", "try"),
+    ("upstream", "backends"),
+];
 
 /// `did you mean ...?`, or the list of what is known; `None` if nothing is.
 pub(super) fn hint(word: &str, known: &[&str], what: &str) -> Option<String> {
@@ -39,6 +50,10 @@ pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
         return None;
     }
     let known = || known.iter().copied().filter(|known| known.len() <= LONGEST);
+    let here = ELSEWHERE.iter().find(|(elsewhere, _)| *elsewhere == word).map(|(_, here)| *here);
+    if let Some(here) = known().find(|known| Some(*known) == here) {
+        return Some(here);
+    }
     let limit = (word.chars().count() / 3).max(1);
     let near =
         known().map(|known| (distance(word, known), known)).filter(|(distance, known)| *distance <= limit && *distance < known.len());
@@ -88,6 +103,8 @@ mod tests {
             assert_eq!(nearest(word, &known), Some(meant), "{word}");
         }
         assert_eq!(nearest("location", &known), None);
+        assert_eq!(nearest("server_name", &known), Some("hostnames"));
+        assert_eq!(nearest("autoindex", &["index", "listing"]), Some("listing"));
         assert_eq!(hint("x", &["a", "bc"], "known fields").as_deref(), Some("known fields: `a`, `bc`"));
         assert_eq!(hint("x", &[], "known fields"), None);
     }
