@@ -21,7 +21,7 @@ pub enum Phase {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The backend's container does not run, or can't be entered.
-    #[error("the backend's container is not there, is stopped, or can't be entered")]
+    #[error("the container is not there, is stopped, or can't be entered")]
     Unavailable,
     /// The backend can't be reached.
     #[error("the backend can't be reached")]

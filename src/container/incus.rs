@@ -119,8 +119,8 @@ impl Product {
                 let (_, group) = self.client();
                 Error::PermissionDenied(format!("lxcproxy may not talk to {self} at {sockets}; it needs root, or the group `{group}`"))
             }
-            ErrorKind::ConnectionRefused => Error::NotFound(format!("{self} does not run (nobody listens at {sockets})")),
-            _ if is_absent(error) => Error::NotFound(format!("{self} does not run (no socket {sockets})")),
+            ErrorKind::ConnectionRefused => Error::Absent(format!("{self} does not run (nobody listens at {sockets})")),
+            _ if is_absent(error) => Error::Absent(format!("{self} does not run (no socket {sockets})")),
             _ => Error::Failed(format!("{self} can't be reached at {sockets}: {error}")),
         }
     }

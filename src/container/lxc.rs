@@ -52,7 +52,7 @@ impl Lxc {
         match output {
             Err(_) => Err(Error::Failed(format!("lxc-info has not answered for container `{name}` in {}s", DEADLINE.as_secs()))),
             Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => {
-                Err(Error::NotFound("LXC is not installed (its tools come with the package `lxc`)".into()))
+                Err(Error::Absent("LXC is not installed (its tools come with the package `lxc`)".into()))
             }
             Ok(Err(error)) => Err(Error::Failed(format!("lxc-info can't be run: {error}"))),
             Ok(Ok((true, stdout, _))) => parse(name, &stdout),

@@ -74,6 +74,9 @@ pub enum Error {
     /// No runtime knows it.
     #[error("{0}")]
     NotFound(String),
+    /// The runtime itself is not there, so nobody can say.
+    #[error("{0}")]
+    Absent(String),
     /// lxcproxy may not enter it.
     #[error("{0}")]
     PermissionDenied(String),

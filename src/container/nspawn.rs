@@ -59,9 +59,9 @@ impl Nspawn {
         let record = self.record(name)?;
         // A name is one machine's of the whole host: with a directory of images it is meant only if its image is there.
         if image.is_none() && (path.is_some() || record.is_none()) {
-            let place = if path.is_some() { "" } else { "machines that run, nor among those of " };
+            let place = if path.is_some() { "" } else { ", running or" };
             return Err(Error::NotFound(format!(
-                "systemd knows no machine `{name}` among the {place}{}; `machinectl list` and `machinectl list-images` list what is there",
+                "systemd knows no machine `{name}`{place} in {}; `machinectl list` and `machinectl list-images` list what is there",
                 images.display()
             )));
         }

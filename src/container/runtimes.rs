@@ -3,6 +3,7 @@
 //! In: a reference, and what was found last. Out: [`Container`]. Never: new descriptors for a container that has not changed; the
 //! host's root for a container's.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -199,23 +200,36 @@ impl Default for Runtimes {
     }
 }
 
-/// What everybody said who was asked, in one line. It is certain that nobody knows the name only if all of them say so.
-fn all(failures: Vec<Error>) -> Option<Error> {
-    let said: Vec<String> = failures.iter().map(Error::to_string).collect();
+/// What everybody said who was asked, in one line, the worst first. It is certain that nobody knows the name only if all of them say so.
+fn all(mut failures: Vec<Error>) -> Option<Error> {
+    failures.sort_by_key(|failure| Reverse(severity(failure)));
+    let alone = failures.len() == 1;
+    let said: Vec<String> = failures.iter().map(|failure| if alone { failure.to_string() } else { in_short(failure) }).collect();
     let said = said.join("; ");
-    failures.into_iter().max_by_key(severity).map(|worst| match worst {
+    failures.into_iter().next().map(|worst| match worst {
+        Error::Absent(_) => Error::Absent(said),
         Error::NotFound(_) => Error::NotFound(said),
         Error::Failed(_) => Error::Failed(said),
         Error::PermissionDenied(_) => Error::PermissionDenied(said),
     })
 }
 
+/// Of a runtime that is not there it is enough to know that, beside others.
+fn in_short(error: &Error) -> String {
+    let text = error.to_string();
+    match error {
+        Error::Absent(_) => text.split(" (").next().unwrap_or_default().to_owned(),
+        _ => text,
+    }
+}
+
 /// What its reader should hear of first.
 fn severity(error: &Error) -> u8 {
     match error {
-        Error::NotFound(_) => 0,
-        Error::Failed(_) => 1,
-        Error::PermissionDenied(_) => 2,
+        Error::Absent(_) => 0,
+        Error::NotFound(_) => 1,
+        Error::Failed(_) => 2,
+        Error::PermissionDenied(_) => 3,
     }
 }
 

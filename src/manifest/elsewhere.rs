@@ -64,10 +64,12 @@ fn listed(paths: &[String]) -> String {
     nearest::list(&paths.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-/// What a `$ref` leads to.
+/// What a `$ref` leads to; of a value that may be written in two ways the one with a `$ref`, which is the object.
 fn target<'a>(mut schema: &'a Value, whole: &'a Value) -> Option<&'a Value> {
     for _ in 0..DEPTH {
-        let Some(reference) = schema.get("$ref").and_then(Value::as_str) else { return Some(schema) };
+        let ways = schema.get("anyOf").and_then(Value::as_array).into_iter().flatten();
+        let object = ways.chain([schema]).find_map(|way| way.get("$ref"));
+        let Some(reference) = object.and_then(Value::as_str) else { return Some(schema) };
         schema = whole.pointer(reference.trim_start_matches('#'))?;
     }
     None
@@ -89,6 +91,7 @@ mod tests {
             ("port", "BackendRef", None),
             ("rateLimit", "Rule", Some("it belongs into `filters[]`")),
             ("filters", "AppSpec", Some("it belongs into `rules[]`")),
+            ("pidFile", "AppSpec", Some("it belongs into `container`")),
             ("location", "Rule", None),
         ] {
             let here = &whole["$defs"][here];

@@ -177,8 +177,10 @@ impl<'a> Explainer<'a, '_, '_> {
                 format!("write it as an object: {{{field}: {}}}", shown(text))
             }
             (TypeKind::Single(JsonType::Boolean), Data::Text(text)) => match text.to_ascii_lowercase().as_str() {
-                "true" | "yes" | "on" => "write `true`, without quotes".to_owned(),
-                "false" | "no" | "off" => "write `false`, without quotes".to_owned(),
+                "true" => "write `true`, without quotes".to_owned(),
+                "false" => "write `false`, without quotes".to_owned(),
+                "yes" | "on" => "write `true`".to_owned(),
+                "no" | "off" => "write `false`".to_owned(),
                 _ => return None,
             },
             (TypeKind::Single(JsonType::Integer), Data::Text(text)) if text.parse::<u64>().is_ok() => {

@@ -106,7 +106,8 @@ fn file_name(text: &str) -> Result<(), String> {
 
 fn host_path(text: &str) -> Result<(), String> {
     let fits = !text.is_empty() && text.len() <= 4095 && !text.chars().any(char::is_control);
-    fits.then_some(()).ok_or_else(|| format!("`{}` is not a path of the host; expected a path without control characters", shown(text)))
+    fits.then_some(())
+        .ok_or_else(|| format!("`{}` is not a path of the host; expected one of 1 to 4095 bytes, without control characters", shown(text)))
 }
 
 fn hostname_exact(text: &str) -> Result<(), String> {

@@ -1,6 +1,7 @@
 //! A misspelt word -> the one that was meant.
 //!
-//! In: a word and the known ones. Out: a hint. Never: a guess that is further away than a third of the word.
+//! In: a word and the known ones. Out: a hint. Never: a guess that is further away than a third of the word, unless other servers call
+//! it so.
 
 /// Words longer than this are not compared.
 const LONGEST: usize = 64;
@@ -9,8 +10,13 @@ const LISTED: usize = 16;
 /// Parts of words that are shorter than this say nothing.
 const PART: usize = 4;
 /// What other programs call it, in lower case.
-const NAMESAKES: [(&str, &str); 13] = [
+const NAMESAKES: [(&str, &str); 18] = [
     ("autoindex", "listing"),
+    ("browse", "listing"),
+    ("client_max_body_size", "requestBody"),
+    ("server_name", "hostnames"),
+    ("try_files", "try"),
+    ("upstream", "backends"),
     ("gzip_static", "precompressed"),
     ("gzipstatic", "precompressed"),
     ("brotli_static", "precompressed"),
@@ -109,6 +115,7 @@ mod tests {
             assert_eq!(nearest(word, &known), Some(meant), "{word}");
         }
         assert_eq!(nearest("location", &known), None);
+        assert_eq!(nearest("server_name", &known), Some("hostnames"));
         for (word, known, meant) in [
             ("autoindex", &["index", "listing"][..], Some("listing")),
             ("autoIndex", &["index"], Some("index")),

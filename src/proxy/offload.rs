@@ -106,7 +106,7 @@ impl Named {
 
     fn warn(&self, app: &CompiledApp, backend: &Backend, id: RequestId, why: &'static str) {
         let (app, backend) = (app.name.as_str(), backend.name.as_str());
-        tracing::warn!(app, backend, request = %id, field = self.field.as_str(), path = self.shown(), "{why}");
+        tracing::warn!(app, backend, request_id = %id, field = self.field.as_str(), path = self.shown(), "{why}");
     }
 
     /// The files that are meant, and the path beneath their root: decoded, with a `/` first. The longest prefix counts.

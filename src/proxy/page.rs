@@ -73,7 +73,7 @@ pub(super) async fn own(app: &CompiledApp, status: StatusCode, id: RequestId) ->
         }
         Err(error) => {
             let app = app.name.as_str();
-            tracing::debug!(app, request = %id, page = page.file.as_str(), error = &error as &dyn std::error::Error, "the App's own page is not there");
+            tracing::debug!(app, request_id = %id, page = page.file.as_str(), error = &error as &dyn std::error::Error, "the App's own page is not there");
             None
         }
     }

@@ -82,9 +82,9 @@ fn say(
     // Whoever can connect can be refused or held up as often as he likes: that is counted.
     if status.is_server_error() && !matches!(cause, Cause::Refused(..) | Cause::HeldUp(..)) {
         let source = cause.source().map(|source| format!(": {}", chain(source))).unwrap_or_default();
-        tracing::warn!(app = name, request = %id, status = status.as_u16(), "{cause}{source}");
+        tracing::warn!(app = name, request_id = %id, status = status.as_u16(), "{cause}{source}");
     } else {
-        tracing::debug!(app = name, request = %id, status = status.as_u16(), "{cause}");
+        tracing::debug!(app = name, request_id = %id, status = status.as_u16(), "{cause}");
     }
     let mut answer = page::page(own, app, status, asked);
     let headers = answer.headers_mut();

@@ -99,7 +99,7 @@ impl ResolvedApp {
     /// Without its container only what the host itself can reach is there.
     fn without_container(app: Arc<App>, base: PathBuf, error: &container::Error) -> Self {
         let reason = match error {
-            container::Error::NotFound(_) | container::Error::Failed(_) => Reason::ContainerNotFound,
+            container::Error::NotFound(_) | container::Error::Absent(_) | container::Error::Failed(_) => Reason::ContainerNotFound,
             container::Error::PermissionDenied(_) => Reason::PermissionDenied,
         };
         let message = error.to_string();

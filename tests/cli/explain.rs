@@ -12,7 +12,8 @@ VERSION:    lxcproxy.dev/v1
 FIELD: scripts <[]Script>
 
 DESCRIPTION:
-    Extensions that are run by a backend, and never sent as bytes.
+    Extensions that are run by a backend, and never sent as bytes. Without an
+    entry, a script is a file like any other.
     An extension and the backend that runs it.
 
 FIELDS:

@@ -15,11 +15,12 @@ pub struct Files {
     #[serde(default = "index_html")]
     #[schemars(extend("items" = {"type": "string", "format": "file-name"}))]
     pub index: Vec<String>,
-    /// Candidates, in this order. Default `["{path}"]`.
+    /// Candidates, the first that is there; if none is, the backends answer, else 404. A front controller: `["{path}", /index.php]`.
+    /// Default `["{path}"]`.
     #[serde(rename = "try", default = "request_path")]
     #[schemars(length(min = 1, max = 16), extend("items" = {"type": "string", "format": "template"}))]
     pub try_: Vec<String>,
-    /// Extensions that are run by a backend, and never sent as bytes.
+    /// Extensions that are run by a backend, and never sent as bytes. Without an entry, a script is a file like any other.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scripts: Vec<Script>,
     /// Names that start with a dot, other than `.well-known`. Default `Deny`.

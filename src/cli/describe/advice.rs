@@ -22,7 +22,7 @@ pub(super) fn for_app(app: &AppResource, failure: &Condition, manifests: Option<
     match failure.reason {
         Reason::ContainerNotFound => Some(place.find(failure)),
         Reason::ContainerStopped => match place.pid_file() {
-            Some(file) => Some(format!("start the container; the pid that is known of it: cat {file}")),
+            Some(file) => Some(format!("start the container, or correct spec.container.pidFile; what it holds: cat {file}")),
             None => place.start().map(|start| format!("start the container: {start}")),
         },
         Reason::SocketNotFound => Some(format!("start the application, or correct the path; what is there: {}", place.list(&parent))),

@@ -53,8 +53,8 @@ fn container(container: &ContainerRef) -> String {
     let place = [("in", &container.path), ("by", &container.pid_file), ("at", &container.rootfs)]
         .map(|(word, path)| path.as_ref().map(|path| format!("{word} {path}")));
     let name = container.name.iter().map(ToString::to_string);
-    let runtime = format!("({:?})", container.runtime);
-    name.chain(place.into_iter().flatten()).chain([runtime]).collect::<Vec<_>>().join(" ")
+    let runtime = container.pid_file.is_none().then(|| format!("({:?})", container.runtime));
+    name.chain(place.into_iter().flatten()).chain(runtime).collect::<Vec<_>>().join(" ")
 }
 
 fn backend(backend: &Backend) -> Vec<Cell> {

@@ -206,8 +206,8 @@ async fn a_daemon_that_is_not_there_knows_nothing() {
     assert_eq!(absent.to_string(), format!("LXD does not run (no socket {})", place.display()));
     drop(UnixListener::bind(&place).unwrap());
     let silent = inspect(Product::Lxd, dir.path()).await.unwrap_err();
-    assert!(matches!(&silent, Error::NotFound(text) if text.contains("does not run (nobody listens")), "{silent}");
-    assert!(matches!(absent, Error::NotFound(_)));
+    assert!(matches!(&silent, Error::Absent(text) if text.contains("does not run (nobody listens")), "{silent}");
+    assert!(matches!(absent, Error::Absent(_)));
     let relative = Daemon::new(Product::Lxd).inspect(&name(), Some("lxd")).await.unwrap_err();
     assert!(matches!(&relative, Error::Failed(text) if text.contains("not absolute")), "{relative}");
     let forbidden = Product::Incus.unreachable(&Product::Incus.doors(None), &ErrorKind::PermissionDenied.into());

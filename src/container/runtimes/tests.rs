@@ -74,6 +74,12 @@ async fn a_name_that_nobody_knows_is_told_with_all_who_were_asked() {
     let error = found(&says([no("LXC"), no("Incus"), no("LXD")]), Kind::Auto).await.unwrap_err();
     let line = "LXC knows no `web`; Incus knows no `web`; LXD knows no `web`";
     assert!(matches!(&error, Error::NotFound(text) if text == line), "{error}");
+    let absent = |who: &str| Err(Error::Absent(format!("{who} does not run (no socket)")));
+    let error = found(&says([absent("LXC"), no("Incus"), absent("LXD")]), Kind::Auto).await.unwrap_err();
+    let line = "Incus knows no `web`; LXC does not run; LXD does not run";
+    assert!(matches!(&error, Error::NotFound(text) if text == line), "{error}");
+    let error = found(&says([absent("LXC"), no("Incus"), no("LXD")]), Kind::Lxc).await.unwrap_err();
+    assert!(matches!(&error, Error::Absent(text) if text == "LXC does not run (no socket)"), "{error}");
     let error =
         found(&says([no("LXC"), Err(Error::PermissionDenied("Incus is not for you".into())), no("LXD")]), Kind::Auto).await.unwrap_err();
     assert!(matches!(&error, Error::PermissionDenied(text) if text.contains("LXC") && text.contains("LXD")), "{error}");

@@ -43,10 +43,10 @@ pub(super) fn check(rule: &Cursor<'_>, backends: &Backends<'_>, report: &mut Rep
 }
 
 fn check_files(files: &Cursor<'_>, backends: &Backends<'_>, report: &mut Report<'_>) {
-    for candidate in files.items_of("try") {
-        check_candidate(&candidate, report);
-    }
     let scripts = files.items_of("scripts");
+    for candidate in files.items_of("try") {
+        check_candidate(&candidate, &scripts, report);
+    }
     unique(texts(&scripts, "extension"), "extension", report);
     for reference in scripts.iter().filter_map(|script| script.get("backend")) {
         let Some(backend) = backends.find(&reference, report) else { continue };
@@ -59,11 +59,20 @@ fn check_files(files: &Cursor<'_>, backends: &Backends<'_>, report: &mut Report<
     unique(siblings.into_iter().filter_map(|at| Some((at.text()?.to_owned(), at))), "content coding", report);
 }
 
-fn check_candidate(candidate: &Cursor<'_>, report: &mut Report<'_>) {
+fn check_candidate(candidate: &Cursor<'_>, scripts: &[Cursor<'_>], report: &mut Report<'_>) {
     let Some(text) = candidate.text() else { return };
+    let script = text.split_once('?').map(|(file, _)| file);
+    let is_run = |file: &&str| texts(scripts, "extension").iter().any(|(extension, _)| file.ends_with(extension.as_str()));
     if !text.starts_with('/') && !text.starts_with("{path}") {
         let message = format!("`{}` does not start with `/` or `{{path}}`", shown(text));
-        report.value(candidate, message, Some("a candidate is a path below `root`".to_owned()));
+        report.value(
+            candidate,
+            message,
+            Some("a candidate is a path below `root`; when none is there, the backends answer, or it is 404".to_owned()),
+        );
+    } else if let Some(file) = script.filter(is_run) {
+        let message = format!("`{}` is the name of a file, with its `?`", shown(text));
+        report.value(candidate, message, Some(format!("the script gets the query of the request; write `{}`", shown(file))));
     } else if text.split('/').any(|segment| matches!(segment, "." | "..")) || text.chars().any(char::is_control) {
         let message = format!("`{}` holds a `.` or `..` segment, or a control character", shown(text));
         report.value(candidate, message, Some("write the path without it".to_owned()));
