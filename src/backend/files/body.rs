@@ -33,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// [`Error::File`] if a small file can't be read: nothing has been sent yet.
-pub(super) fn body(file: Content, first: u64, length: u64) -> Result<ResponseBody, Error> {
+pub(super) fn body(file: impl Into<Arc<Content>>, first: u64, length: u64) -> Result<ResponseBody, Error> {
     if length == 0 {
         return Ok(ResponseBody::Empty);
     }
@@ -70,10 +70,11 @@ impl fmt::Debug for FileBody {
 }
 
 impl FileBody {
-    fn new(file: Content, offset: u64, left: u64) -> Self {
+    fn new(file: impl Into<Arc<Content>>, offset: u64, left: u64) -> Self {
+        let file = file.into();
         // Where a read may hang, only its lane is asked.
         let cached_reads = file.lane().is_none();
-        Self { file: Arc::new(file), offset, left, cached_reads, reading: None, stand_ins: None }
+        Self { file, offset, left, cached_reads, reading: None, stand_ins: None }
     }
 
     /// From here on frames may be stand-ins: only for who writes them by the same `stand_ins`, in the order in which they come.
@@ -221,7 +222,7 @@ mod tests {
     }
 
     fn stream(tree: &Tree, cached_reads: bool) -> FileBody {
-        FileBody { cached_reads, ..FileBody::new(tree.open("a").into(), 0, LONG as u64) }
+        FileBody { cached_reads, ..FileBody::new(Content::from(tree.open("a")), 0, LONG as u64) }
     }
 
     #[test]
