@@ -57,7 +57,7 @@ pub struct FileBody {
     left: u64,
     /// The file system can tell whether a read would block.
     cached_reads: bool,
-    /// A read on the blocking pool; at most one for each body.
+    /// A read on another thread; at most one for each body.
     reading: Option<Reading>,
     /// The connection's, and whether this body has used them.
     stand_ins: Option<(StandIns, bool)>,
@@ -230,7 +230,7 @@ mod tests {
         let tree = Tree::new(&[]);
         tree.write("a", &content());
         for (first, length) in [(0, 0), (0, 1), (5, 1000), (0, LONG), (LONG - 1, 1), (1, LONG - 1), (100_000, 150_000)] {
-            let body = body(tree.open("a").into(), first as u64, length as u64).unwrap();
+            let body = body(Content::from(tree.open("a")), first as u64, length as u64).unwrap();
             assert_eq!(body.size_hint().exact(), Some(length as u64));
             assert_eq!(body.is_end_stream(), length == 0);
             assert!(collect(body).unwrap() == content()[first..first + length], "{length} from {first}");

@@ -1,8 +1,8 @@
 //! A directory -> an answer that shows what is in it.
 //!
 //! In: a directory beneath a rule's root, the form that the client likes. Out: 200 with names, sizes and times. Never: a name that a request
-//! for it would not find; a link that is followed otherwise than the rule says; a directory read on the thread that serves; more than
-//! [`LIMIT`].
+//! for it would not find; a link that is followed otherwise than the rule says; a directory read, or a page written,
+//! on the thread that serves; more than [`LIMIT`].
 
 mod page;
 
@@ -43,7 +43,8 @@ pub struct Shape<'a> {
 /// date, so that conditions are met or not whatever is in it.
 ///
 /// # Errors
-/// [`Error::Local`] if descriptors or memory have run out, [`Error::File`] if the file system fails.
+/// [`Error::Local`] if descriptors or memory have run out, [`Error::File`] if the file system fails, [`Error::Timeout`] if it does not
+/// answer.
 pub async fn list(
     root: &Arc<Rootfs>,
     files: &Arc<Files>,
