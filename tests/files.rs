@@ -2,6 +2,7 @@
 
 mod changes;
 mod cost;
+mod crowd;
 mod kept;
 mod places;
 mod shelf;

@@ -7,7 +7,9 @@
 
 mod content;
 mod directory;
+mod facts;
 mod mounts;
+mod reopen;
 
 use std::fs::File;
 use std::io;
@@ -19,12 +21,15 @@ use std::time::Duration;
 use rustix::fs::{self, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
+use self::facts::facts;
 use self::mounts::Mounts;
+use self::reopen::reopen;
 use super::lane::Lane;
 use crate::api::v1::Symlinks;
 use crate::names::ContainerPath;
 pub use content::Content;
-pub use directory::{Facts, Limit, Names};
+pub use directory::{Limit, Names};
+pub use facts::Facts;
 
 /// A root directory, held open.
 #[derive(Debug)]
@@ -69,6 +74,8 @@ pub struct Entry {
     fd: OwnedFd,
     /// What it is.
     pub kind: Kind,
+    /// As far as the kernel knew when it was found: all there is, where its file system is of this machine.
+    seen: Facts,
     reach: Reach,
     /// `None`: its file system is of this machine.
     lane: Option<Lane>,
@@ -182,8 +189,8 @@ impl View<'_> {
             Symlinks::Beneath => ResolveFlags::BENEATH,
             Symlinks::Deny => ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS,
         };
-        let docroot = [docroot.as_bytes(), b"/"].concat();
-        let docroot = self.open(self.root.fd.as_fd(), &docroot, OFlags::DIRECTORY, ResolveFlags::IN_ROOT)?;
+        let docroot = if docroot.is_empty() { "/" } else { docroot };
+        let docroot = self.open(self.root.fd.as_fd(), docroot.as_bytes(), OFlags::DIRECTORY, ResolveFlags::IN_ROOT)?;
         let relative = if relative.is_empty() { b".".as_slice() } else { relative };
         self.find(docroot.as_fd(), relative, within)
     }
@@ -191,13 +198,12 @@ impl View<'_> {
     fn find(self, from: BorrowedFd<'_>, path: &[u8], resolve: ResolveFlags) -> io::Result<Entry> {
         let fd = self.open(from, path, OFlags::empty(), resolve)?;
         let seen = mounts::see(&fd)?;
-        let kind = Kind::of(seen.kind);
         let is_local = match self.reach {
             Reach::AtHand => self.root.mounts.is_local(seen),
             Reach::Far => self.root.mounts.learn(&fd, seen),
         };
         let lane = (!is_local).then(|| self.root.lane.clone());
-        Ok(Entry { fd, kind, reach: self.reach, lane })
+        Ok(Entry { fd, kind: seen.facts.kind, seen: seen.facts, reach: self.reach, lane })
     }
 
     fn open(self, from: BorrowedFd<'_>, path: &[u8], extra: OFlags, resolve: ResolveFlags) -> io::Result<OwnedFd> {
@@ -237,19 +243,30 @@ impl Kind {
 }
 
 impl Entry {
-    /// Opens a regular file for reading: the very file that was found.
+    /// Opens a regular file for reading: the very file that was found, and what is told about it.
     ///
     /// # Errors
     /// As open(2); `EINVAL` if it is no regular file, so that a FIFO or a device is never opened; `EAGAIN` if that may hang, and it was
     /// found at hand.
-    pub fn open(&self) -> io::Result<Content> {
+    pub fn open(&self) -> io::Result<(Content, Facts)> {
         if self.kind != Kind::File {
             return Err(Errno::INVAL.into());
         }
         self.may_be_used()?;
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let file = File::from(fs::open(self.proc_path(), flags, Mode::empty())?);
-        Ok(Content::new(file, self.lane.clone()))
+        let file = File::from(reopen(self, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?);
+        let content = Content::new(file, self.lane.clone());
+        // Somebody else's file system is asked: it knows better when the file is open.
+        let facts = if self.lane.is_some() { facts(&content)? } else { self.seen };
+        Ok((content, facts))
+    }
+
+    /// What is known of it.
+    ///
+    /// # Errors
+    /// As statx(2); `EAGAIN` if that may hang, and it was found at hand.
+    pub fn facts(&self) -> io::Result<Facts> {
+        self.may_be_used()?;
+        if self.lane.is_some() { facts(self) } else { Ok(self.seen) }
     }
 
     /// Whether the system may be asked more about it by [`Entry::proc_path`], on the thread that found it.
@@ -300,7 +317,7 @@ mod tests {
         symlink("/etc/passwd", dir.path().join("www/evil")).unwrap();
         symlink("../../../../../../../../etc/passwd", dir.path().join("www/climb")).unwrap();
         let root = Rootfs::open(dir.path()).unwrap();
-        let good = root.far().entry(&path("/www/good")).unwrap().open().unwrap();
+        let (good, _) = root.far().entry(&path("/www/good")).unwrap().open().unwrap();
         assert_eq!(io::read_to_string(&*good).unwrap(), "inside");
         for evil in ["/www/evil", "/www/climb"] {
             assert_eq!(root.far().entry(&path(evil)).unwrap_err().kind(), io::ErrorKind::NotFound, "{evil}");

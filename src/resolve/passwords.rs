@@ -137,7 +137,7 @@ fn read(root: View<'_>, path: &ContainerPath) -> io::Result<Vec<u8>> {
         return Err(io::Error::other("is not a regular file"));
     }
     let mut bytes = Vec::new();
-    let file = entry.open()?;
+    let (file, _) = entry.open()?;
     (&*file).take(LARGEST + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > LARGEST {
         return Err(io::Error::other(format!("is larger than {LARGEST} bytes")));

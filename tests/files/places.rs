@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::num::NonZeroU64;
+use std::path::Path;
 use std::process::Command;
 
 use rustix::fs::{Advice, fadvise};
@@ -12,6 +13,39 @@ use crate::support::{needs, run, scratch};
 /// Set where the test has mounts of its own.
 const ALONE: &str = "LXCPROXY_TEST_ALONE";
 const LENGTH: usize = 5_000_000;
+
+/// Runs an ignored test of this program where it has mounts of its own.
+pub fn alone(test: &str) {
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--propagation", "private", "--"]).arg(std::env::current_exe().unwrap());
+    command.args(["--exact", test, "--ignored", "--nocapture"]).env(ALONE, "1");
+    let said = run(&mut command);
+    assert!(said.contains("1 passed"), "{said}");
+}
+
+/// Whether this is such a test, or somebody runs all that are ignored.
+pub fn is_alone() -> bool {
+    std::env::var_os(ALONE).is_some()
+}
+
+/// Mounts `www` of a root as an overlay, whose lower layer has a file `large` of so many bytes.
+pub fn overlay(root: &Path, length: usize) {
+    let at = |name: &str| root.join(name);
+    fs::create_dir(at("layers")).unwrap();
+    // Not every file system can be the upper layer: one in memory can.
+    run(Command::new("mount").args(["-t", "tmpfs", "tmpfs"]).arg(at("layers")));
+    for place in ["www", "layers/lower", "layers/upper", "layers/work"] {
+        fs::create_dir(at(place)).unwrap();
+    }
+    fs::write(at("layers/lower/large"), numbered(length)).unwrap();
+    let option = format!(
+        "lowerdir={},upperdir={},workdir={}",
+        at("layers/lower").display(),
+        at("layers/upper").display(),
+        at("layers/work").display()
+    );
+    run(Command::new("mount").args(["-t", "overlay", "-o", &option, "overlay"]).arg(at("www")));
+}
 
 fn is_sent_whole(shelf: &Shelf) {
     let content = numbered(LENGTH);
@@ -51,35 +85,18 @@ fn a_file_that_the_page_cache_has_lost_in_part_is_sent_whole() {
 #[test]
 fn a_file_of_an_overlay_and_of_pseudo_file_systems_is_answered_sanely() {
     needs!(root, unshare, mount, setpriv);
-    let mut command = Command::new("unshare");
-    command.args(["--mount", "--propagation", "private", "--"]).arg(std::env::current_exe().unwrap());
-    command.args(["--exact", "files::places::with_own_mounts", "--ignored", "--nocapture"]).env(ALONE, "1");
-    let said = run(&mut command);
-    assert!(said.contains("1 passed"), "{said}");
+    alone("files::places::with_own_mounts");
 }
 
 #[test]
 #[ignore = "needs mounts of its own: it is run by the test above"]
 fn with_own_mounts() {
-    if std::env::var_os(ALONE).is_none() {
+    if !is_alone() {
         return;
     }
     let root = scratch();
+    overlay(root.path(), LENGTH);
     let at = |name: &str| root.path().join(name);
-    fs::create_dir(at("layers")).unwrap();
-    // Not every file system can be the upper layer: one in memory can.
-    run(Command::new("mount").args(["-t", "tmpfs", "tmpfs"]).arg(at("layers")));
-    for place in ["www", "layers/lower", "layers/upper", "layers/work"] {
-        fs::create_dir(at(place)).unwrap();
-    }
-    fs::write(at("layers/lower/large"), numbered(LENGTH)).unwrap();
-    let option = format!(
-        "lowerdir={},upperdir={},workdir={}",
-        at("layers/lower").display(),
-        at("layers/upper").display(),
-        at("layers/work").display()
-    );
-    run(Command::new("mount").args(["-t", "overlay", "-o", &option, "overlay"]).arg(at("www")));
     for place in ["proc", "sys"] {
         fs::create_dir(at("www").join(place)).unwrap();
         run(Command::new("mount").args(["--bind", &format!("/{place}")]).arg(at("www").join(place)));

@@ -33,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// [`Error::File`] if a small file can't be read: nothing has been sent yet.
-pub(super) fn body(file: Content, first: u64, length: u64) -> Result<ResponseBody, Error> {
+pub(super) fn body(file: impl Into<Arc<Content>>, first: u64, length: u64) -> Result<ResponseBody, Error> {
     if length == 0 {
         return Ok(ResponseBody::Empty);
     }
@@ -57,7 +57,7 @@ pub struct FileBody {
     left: u64,
     /// The file system can tell whether a read would block.
     cached_reads: bool,
-    /// A read on the blocking pool; at most one for each body.
+    /// A read on another thread; at most one for each body.
     reading: Option<Reading>,
     /// The connection's, and whether this body has used them.
     stand_ins: Option<(StandIns, bool)>,
@@ -70,10 +70,11 @@ impl fmt::Debug for FileBody {
 }
 
 impl FileBody {
-    fn new(file: Content, offset: u64, left: u64) -> Self {
+    fn new(file: impl Into<Arc<Content>>, offset: u64, left: u64) -> Self {
+        let file = file.into();
         // Where a read may hang, only its lane is asked.
         let cached_reads = file.lane().is_none();
-        Self { file: Arc::new(file), offset, left, cached_reads, reading: None, stand_ins: None }
+        Self { file, offset, left, cached_reads, reading: None, stand_ins: None }
     }
 
     /// From here on frames may be stand-ins: only for who writes them by the same `stand_ins`, in the order in which they come.
@@ -221,7 +222,7 @@ mod tests {
     }
 
     fn stream(tree: &Tree, cached_reads: bool) -> FileBody {
-        FileBody { cached_reads, ..FileBody::new(tree.open("a").into(), 0, LONG as u64) }
+        FileBody { cached_reads, ..FileBody::new(Content::from(tree.open("a")), 0, LONG as u64) }
     }
 
     #[test]
@@ -229,7 +230,7 @@ mod tests {
         let tree = Tree::new(&[]);
         tree.write("a", &content());
         for (first, length) in [(0, 0), (0, 1), (5, 1000), (0, LONG), (LONG - 1, 1), (1, LONG - 1), (100_000, 150_000)] {
-            let body = body(tree.open("a").into(), first as u64, length as u64).unwrap();
+            let body = body(Content::from(tree.open("a")), first as u64, length as u64).unwrap();
             assert_eq!(body.size_hint().exact(), Some(length as u64));
             assert_eq!(body.is_end_stream(), length == 0);
             assert!(collect(body).unwrap() == content()[first..first + length], "{length} from {first}");

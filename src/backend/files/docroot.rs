@@ -7,7 +7,6 @@
 use std::io;
 
 use http::HeaderValue;
-use rustix::fs::fstat;
 use rustix::io::Errno;
 
 use super::{Opened, name};
@@ -91,7 +90,8 @@ impl Docroot<'_> {
     /// The first of the index names that is a regular file of the directory; else the directory, if the rule shows those.
     fn index(&self, directory: &[u8]) -> Result<Found, Error> {
         for name in &self.files.index {
-            let mut relative = directory.to_vec();
+            let mut relative = Vec::with_capacity(directory.len() + 1 + name.len());
+            relative.extend_from_slice(directory);
             push(&mut relative, name.as_bytes());
             let Some(entry) = self.entry(&relative)?.filter(|entry| entry.kind == Kind::File) else { continue };
             let found = match name::script(name.as_bytes(), &self.files.scripts) {
@@ -116,7 +116,7 @@ impl Docroot<'_> {
         if let Some(sibling) = self.sibling(entry, relative, name)? {
             return Ok(Found::File(sibling));
         }
-        match entry.open().and_then(|file| Opened::new(file, self.files.media.content_type(name))) {
+        match entry.open().map(|file| Opened::new(file, self.files.media.content_type(name))) {
             Ok(opened) => Ok(Found::File(opened)),
             Err(error) => absent(error).map(|()| Found::Nothing),
         }
@@ -158,12 +158,11 @@ fn push(relative: &mut Vec<u8>, name: &[u8]) {
 /// A sibling, opened. `None`: it is older than its file, so that it is of another content; or it is empty, which no coding is. Tools that
 /// copy a file's time to its sibling often keep whole seconds only.
 fn precompressed(entry: &Entry, sibling: &Entry, content_type: HeaderValue, coding: Coding) -> io::Result<Option<Opened>> {
-    entry.may_be_used().and_then(|()| sibling.may_be_used())?;
-    let (file, other) = (fstat(entry)?, fstat(sibling)?);
-    if other.st_mtime < file.st_mtime || other.st_size == 0 {
+    let (file, other) = (entry.facts()?, sibling.facts()?);
+    if other.modified < file.modified || other.size == 0 {
         return Ok(None);
     }
-    let mut opened = Opened::new(sibling.open()?, content_type)?;
+    let mut opened = Opened::new(sibling.open()?, content_type);
     opened.coding = Some(coding);
     Ok(Some(opened))
 }

@@ -1,8 +1,8 @@
 //! A directory -> an answer that shows what is in it.
 //!
 //! In: a directory beneath a rule's root, the form that the client likes. Out: 200 with names, sizes and times. Never: a name that a request
-//! for it would not find; a link that is followed otherwise than the rule says; a directory read on the thread that serves; more than
-//! [`LIMIT`].
+//! for it would not find; a link that is followed otherwise than the rule says; a directory read, or a page written,
+//! on the thread that serves; more than [`LIMIT`].
 
 mod page;
 
@@ -43,7 +43,8 @@ pub struct Shape<'a> {
 /// date, so that conditions are met or not whatever is in it.
 ///
 /// # Errors
-/// [`Error::Local`] if descriptors or memory have run out, [`Error::File`] if the file system fails.
+/// [`Error::Local`] if descriptors or memory have run out, [`Error::File`] if the file system fails, [`Error::Timeout`] if it does not
+/// answer.
 pub async fn list(
     root: &Arc<Rootfs>,
     files: &Arc<Files>,
@@ -52,10 +53,15 @@ pub async fn list(
     method: &Method,
     headers: &HeaderMap,
 ) -> Result<Option<Response<ResponseBody>>, Error> {
-    let files = files.clone();
-    let read = root.look_far(PATIENCE, move |root| Ok(Seen { root, directory: &directory, files: &files }.read())).await;
-    let (items, truncated) = match read.map_err(not_looked)? {
-        Ok(read) => read,
+    let (files, title) = (files.clone(), shape.path.to_owned());
+    let written = root.look_far(PATIENCE, move |root| {
+        let read = Seen { root, directory: &directory, files: &files }.read();
+        let page = |items: &[Item], truncated| Page { title: &title, has_parent: shape.has_parent, items, truncated }.write(shape.form);
+        // Written there, too: the longest takes as long as hundreds of requests.
+        Ok(read.map(|(items, truncated)| (page(&items, truncated), truncated)))
+    });
+    let (text, truncated) = match written.await.map_err(not_looked)? {
+        Ok(written) => written,
         Err(error) => return absent(error).map(|()| None),
     };
     let mut response = Response::new(ResponseBody::Empty);
@@ -71,7 +77,6 @@ pub async fn list(
             return Ok(Some(response));
         }
     }
-    let text = Page { title: shape.path, has_parent: shape.has_parent, items: &items, truncated }.write(shape.form);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(shape.form.content_type()));
     headers.insert(CONTENT_LENGTH, text.len().into());

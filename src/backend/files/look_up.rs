@@ -70,7 +70,7 @@ pub async fn find(root: &Arc<Rootfs>, files: &Arc<Files>, decoded: &[u8]) -> Res
 /// [`Error::File`] if it is no regular file, or can't be read.
 pub async fn open(root: &Arc<Rootfs>, page: &ErrorPage) -> Result<Opened, Error> {
     let (file, content_type) = (page.file.clone(), page.content_type.clone());
-    let open = move |view: View<'_>| Opened::new(view.entry(&file)?.open()?, content_type.clone());
+    let open = move |view: View<'_>| Ok(Opened::new(view.entry(&file)?.open()?, content_type.clone()));
     root.look(PATIENCE_FOR_PAGES, open).await.map_err(Error::File)
 }
 

@@ -5,6 +5,7 @@
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -19,7 +20,7 @@ use crate::container::rootfs::Content;
 /// Parts of a file, each with a head of its own, one after the other.
 #[derive(Debug)]
 pub struct MultipartBody {
-    file: Content,
+    file: Arc<Content>,
     parts: std::vec::IntoIter<(Part, Bytes)>,
     /// What is left of the part in hand.
     part: ResponseBody,
@@ -38,7 +39,7 @@ impl MultipartBody {
         let left =
             parts.iter().map(|(part, head)| part.length().saturating_add(head.len() as u64)).fold(end.len() as u64, u64::saturating_add);
         (
-            Self { file, parts: parts.into_iter(), part: ResponseBody::Empty, end, left },
+            Self { file: Arc::new(file), parts: parts.into_iter(), part: ResponseBody::Empty, end, left },
             format!("multipart/byteranges; boundary={boundary}"),
         )
     }
@@ -46,8 +47,7 @@ impl MultipartBody {
     /// The next head, with what follows it made ready; then the end.
     fn next(&mut self) -> Result<Bytes, Error> {
         let Some((part, head)) = self.parts.next() else { return Ok(std::mem::take(&mut self.end)) };
-        let file = self.file.try_clone().map_err(Error::Local)?;
-        self.part = body(file, part.first, part.length())?;
+        self.part = body(self.file.clone(), part.first, part.length())?;
         Ok(head)
     }
 }

@@ -2,8 +2,6 @@
 //!
 //! In: an open regular file and its media type. Out: size, entity tag, time, media type, all of the same moment. Never: a look at the name again.
 
-use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime};
 
 use http::HeaderValue;
@@ -11,7 +9,7 @@ use http::HeaderValue;
 use super::body;
 use super::conditional::Validators;
 use crate::backend::{Error, ResponseBody};
-use crate::container::rootfs::Content;
+use crate::container::rootfs::{Content, Facts};
 use crate::route::Coding;
 
 /// A regular file, opened, with what is told about it.
@@ -27,14 +25,13 @@ pub struct Opened {
 }
 
 impl Opened {
-    pub(super) fn new(file: Content, content_type: HeaderValue) -> io::Result<Self> {
-        let metadata = file.metadata()?;
-        let (seconds, nanos) = (metadata.mtime(), metadata.mtime_nsec());
+    pub(super) fn new((file, facts): (Content, Facts), content_type: HeaderValue) -> Self {
+        let Facts { size, modified: seconds, nanos, inode, .. } = facts;
         // Strong: a change of the content changes its time, another file has another inode.
-        let etag = format!("\"{:x}-{:x}-{seconds:x}{nanos:08x}\"", metadata.ino(), metadata.len());
+        let etag = format!("\"{inode:x}-{size:x}-{seconds:x}{nanos:08x}\"");
         let since_epoch = u64::try_from(seconds).ok().map(Duration::from_secs);
         let modified = since_epoch.and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since));
-        Ok(Self { file, size: metadata.len(), etag, modified, content_type, coding: None })
+        Self { file, size, etag, modified, content_type, coding: None }
     }
 
     /// Its size in bytes when it was opened.
@@ -69,7 +66,8 @@ mod tests {
     use super::*;
 
     fn opened(tree: &Tree, name: &str) -> Opened {
-        Opened::new(tree.open(name).into(), HeaderValue::from_static("text/plain")).unwrap()
+        let entry = tree.root.far().entry(&format!("/{name}").parse().unwrap()).unwrap();
+        Opened::new(entry.open().unwrap(), HeaderValue::from_static("text/plain"))
     }
 
     fn at(seconds: u64) -> SystemTime {

@@ -22,14 +22,6 @@ impl Content {
         Self { file: Some(file), lane }
     }
 
-    /// The same file for another reader.
-    ///
-    /// # Errors
-    /// As dup(2).
-    pub fn try_clone(&self) -> std::io::Result<Self> {
-        Ok(Self::new((**self).try_clone()?, self.lane.clone()))
-    }
-
     /// Where it is read and asked about; `None`: it is on a disk of this machine, and any pool does.
     #[must_use]
     pub fn lane(&self) -> Option<&Lane> {

@@ -5,10 +5,12 @@
 
 use std::io;
 
-use rustix::fs::{self, AtFlags, Dir, FileType, Mode, OFlags};
+use rustix::fs::{Dir, OFlags};
 use rustix::io::Errno;
 
-use super::{Entry, Kind};
+use super::facts::facts_in;
+use super::reopen::reopen;
+use super::{Entry, Facts, Kind};
 
 /// How much of a directory is read.
 #[derive(Debug, Clone, Copy)]
@@ -28,19 +30,6 @@ pub struct Names {
     pub truncated: bool,
 }
 
-/// What is known of something, besides its content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Facts {
-    /// What it is.
-    pub kind: Kind,
-    /// It is a symbolic link. Its kind is `Other`: where it leads is looked up like any path.
-    pub is_link: bool,
-    /// In bytes.
-    pub size: u64,
-    /// Last modified, in seconds since the epoch.
-    pub modified: i64,
-}
-
 impl Entry {
     /// The names in a directory.
     ///
@@ -51,10 +40,10 @@ impl Entry {
             return Err(Errno::NOTDIR.into());
         }
         self.may_be_used()?;
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let directory = reopen(self, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK)?;
         let mut found = Names { names: Vec::new(), truncated: false };
         let mut bytes = 0;
-        for item in Dir::new(fs::open(self.proc_path(), flags, Mode::empty())?)? {
+        for item in Dir::new(directory)? {
             let item = item?;
             let name = item.file_name().to_bytes();
             if matches!(name, b"." | b"..") {
@@ -73,32 +62,13 @@ impl Entry {
     /// What a name of this directory is itself.
     ///
     /// # Errors
-    /// As fstatat(2); `EINVAL` for what is more than a name.
+    /// As statx(2); `EINVAL` for what is more than a name.
     pub fn facts_of(&self, name: &[u8]) -> io::Result<Facts> {
         if matches!(name, b"" | b"." | b"..") || name.contains(&b'/') {
             return Err(Errno::INVAL.into());
         }
         self.may_be_used()?;
-        Ok(facts(&fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)?))
-    }
-
-    /// What it is.
-    ///
-    /// # Errors
-    /// As fstat(2).
-    pub fn facts(&self) -> io::Result<Facts> {
-        self.may_be_used()?;
-        Ok(facts(&fs::fstat(&self.fd)?))
-    }
-}
-
-fn facts(stat: &fs::Stat) -> Facts {
-    let kind = FileType::from_raw_mode(stat.st_mode);
-    Facts {
-        kind: Kind::of(kind),
-        is_link: kind == FileType::Symlink,
-        size: u64::try_from(stat.st_size).unwrap_or_default(),
-        modified: stat.st_mtime,
+        facts_in(&self.fd, name)
     }
 }
 

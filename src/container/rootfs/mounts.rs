@@ -9,7 +9,9 @@ use std::io;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use rustix::fs::{AtFlags, FileType, FsWord, StatxFlags, fstatfs, statx};
+use rustix::fs::{AtFlags, FsWord, StatxFlags, fstatfs, statx};
+
+use super::facts::{Facts, TOLD};
 
 /// File systems whose look-ups wait for a disk at most. Not among them: what asks a server or another program (NFS, CIFS, 9p, Ceph, FUSE),
 /// and what stands on others of which nothing is known (overlayfs, ecryptfs, shiftfs).
@@ -49,7 +51,7 @@ pub(super) struct Mounts {
 /// What statx(2) says without asking the file system.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Seen {
-    pub(super) kind: FileType,
+    pub(super) facts: Facts,
     mount: Option<Id>,
 }
 
@@ -114,11 +116,11 @@ fn shelf(id: Id) -> &'static AtomicU64 {
 
 /// What stands there, as far as the kernel knows it: a file system that hangs is not asked (`AT_STATX_DONT_SYNC`).
 pub(super) fn see(found: impl AsFd) -> io::Result<Seen> {
-    let seen = statx(found, "", AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC, StatxFlags::TYPE | StatxFlags::MNT_ID | UNIQUE)?;
+    let seen = statx(found, "", AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC, TOLD | StatxFlags::MNT_ID | UNIQUE)?;
     let told = StatxFlags::from_bits_retain(seen.stx_mask);
     let unique = told.contains(UNIQUE);
     let mount = (unique || told.contains(StatxFlags::MNT_ID)).then_some(Id { number: seen.stx_mnt_id, unique });
-    Ok(Seen { kind: FileType::from_raw_mode(seen.stx_mode.into()), mount })
+    Ok(Seen { facts: Facts::from(&seen), mount })
 }
 
 /// Device and inode, told in the same way: what tells two roots apart.
