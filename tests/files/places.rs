@@ -102,10 +102,13 @@ fn with_own_mounts() {
     client.ask("GET", "/proc/sys/kernel/ostype", "");
     let head = client.head();
     assert_eq!((head.status, head.length), (200, 0));
-    // It says that it has 4096, and has a few: they come, and the connection ends.
+    // It says that it has 4096, and has a few: they come, or nothing if that shows before the head has left; and the connection ends.
     client.ask("GET", "/sys/kernel/uevent_seqnum", "");
-    let (head, rest) = (client.head(), client.rest());
-    assert!(head.status == 200 && rest.len() < head.length, "{head:?}, {} bytes", rest.len());
+    let answer = String::from_utf8(client.rest()).unwrap();
+    let is_cut = |(head, body): (&str, &str)| {
+        head.starts_with("HTTP/1.1 200 ") && head.to_ascii_lowercase().contains("content-length: 4096") && body.len() < 4096
+    };
+    assert!(answer.is_empty() || answer.split_once("\r\n\r\n").is_some_and(is_cut), "{answer}");
     let mut client = shelf.client();
     client.ask("GET", "/large", "");
     assert_eq!(client.head().length, LENGTH + 4);
