@@ -7,7 +7,7 @@ use std::process::Command;
 use rustix::fs::{Advice, fadvise};
 
 use super::shelf::{Shelf, numbered};
-use crate::support::{needs, run, scratch};
+use crate::support::{needs, run, scratch, scratch_in_memory};
 
 /// Set where the test has mounts of its own.
 const ALONE: &str = "LXCPROXY_TEST_ALONE";
@@ -28,9 +28,7 @@ fn is_sent_whole(shelf: &Shelf) {
 
 #[test]
 fn a_file_in_memory_is_sent_whole() {
-    let prefix = format!("lxcproxy-test-{}-", std::process::id());
-    let memory = tempfile::Builder::new().prefix(&prefix).tempdir_in("/dev/shm").unwrap();
-    let shelf = Shelf::at(memory, "");
+    let shelf = Shelf::at(scratch_in_memory(), "");
     shelf.write("large", &numbered(LENGTH));
     is_sent_whole(&shelf);
 }
