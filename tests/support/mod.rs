@@ -71,7 +71,7 @@ fn is_there(need: &str) -> bool {
         "machined" => on_path("dbus-daemon") && std::path::Path::new(nspawn::MACHINED).is_file(),
         "php-fpm" => on_path("php-fpm8.2"),
         "php" => on_path("php8.2"),
-        "disk" => rustix::fs::statfs(&std::env::temp_dir()).is_ok_and(|about| [0xEF53, 0x5846_5342, 0x9123_683E].contains(&about.f_type)),
+        "disk" => rustix::fs::statfs(std::env::temp_dir()).is_ok_and(|about| [0xEF53, 0x5846_5342, 0x9123_683E].contains(&about.f_type)),
         program => on_path(program),
     }
 }
