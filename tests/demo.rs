@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 use tempfile::TempDir;
 
-use crate::support::cli::{Said, said};
+use crate::support::cli::{Said, copy_program, said};
 use crate::support::daemon::{LXCPROXY, PATIENCE, eventually};
 use crate::support::log::Log;
 use crate::support::needs;
@@ -37,7 +37,7 @@ impl Demo {
         if user != geteuid().as_raw() {
             // Where the program was built may be nobody's business.
             program = dir.path().join("lxcproxy");
-            fs::copy(LXCPROXY, &program).unwrap();
+            copy_program(&program);
             chown(dir.path(), Some(user), Some(user)).unwrap();
             chown(&tmp, Some(user), Some(user)).unwrap();
         }

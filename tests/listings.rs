@@ -3,9 +3,9 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use crate::support::PATIENCE;
 use crate::support::daemon::Daemon;
 use crate::support::recorder::Recorder;
+use crate::support::{PATIENCE, needs};
 
 const FORMS: &str = "Accept";
 
@@ -48,6 +48,7 @@ spec:
 
 #[test]
 fn a_directory_without_an_index_shows_what_is_in_it_as_a_page_or_as_json() {
+    needs!(curl);
     let (root, recorder) = (crate::support::scratch(), Recorder::new());
     let daemon = start(root.path(), &recorder);
     let page = daemon.get("/shown/");
@@ -80,6 +81,7 @@ fn a_directory_without_an_index_shows_what_is_in_it_as_a_page_or_as_json() {
 
 #[test]
 fn a_listing_has_its_place_among_index_redirect_application_and_method() {
+    needs!(curl);
     let (root, recorder) = (crate::support::scratch(), Recorder::new());
     let daemon = start(root.path(), &recorder);
     let head = daemon.request("/shown/").method("HEAD").send();

@@ -7,8 +7,8 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::{API, hold, schema};
-use crate::support::cli::{Said, said};
-use crate::support::daemon::{Daemon, LXCPROXY};
+use crate::support::cli::{Said, copy_program, said};
+use crate::support::daemon::Daemon;
 use crate::support::needs;
 
 /// A group that nobody else uses.
@@ -63,7 +63,7 @@ fn the_command_line_passes_the_refusal_on() {
     let daemon = open_to_all();
     // Where the program was built may be nobody's business.
     let program = daemon.scratch().join("lxcproxy");
-    fs::copy(LXCPROXY, &program).unwrap();
+    copy_program(&program);
     let mut command = Command::new("setpriv");
     command
         .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"])

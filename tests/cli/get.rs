@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::cli::{Said, lxcproxy_in, said};
+use crate::support::cli::{Said, copy_program, lxcproxy_in, said};
 use crate::support::daemon::{Daemon, LXCPROXY, PATIENCE};
 use crate::support::needs;
 
@@ -265,7 +265,7 @@ fn the_socket_is_not_for_everybody_and_the_line_says_so() {
     fs::set_permissions(daemon.scratch(), fs::Permissions::from_mode(0o755)).unwrap();
     // Where the program was built may be nobody's business.
     let program = daemon.scratch().join("lxcproxy");
-    fs::copy(LXCPROXY, &program).unwrap();
+    copy_program(&program);
     let mut command = Command::new("setpriv");
     command
         .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"])

@@ -36,8 +36,8 @@ register_shutdown_function(fn() => file_put_contents('/tmp/left', connection_sta
 while (true) { echo str_repeat('x', 1000), \"\\n\"; flush(); usleep(1000); }
 ";
 
-/// A container with these scripts, and a daemon that serves them. The daemon goes first.
-pub fn served(config: &str, scripts: &[(&str, &str)], rules: &str) -> (Daemon, Container) {
+/// A container with these scripts, and a daemon that serves them. What stands last goes first.
+pub fn served(config: &str, scripts: &[(&str, &str)], rules: &str) -> (Container, Daemon) {
     let container = Container::new(Spec { php_fpm: true, ..Spec::default() });
     // A name of its own, to be found among the sockets of the machine. What is said twice counts as it is said last.
     let socket = format!("/run/php/{}.sock", container.name());
@@ -66,7 +66,7 @@ spec:
     );
     let daemon = Daemon::builder().lxcpath(container.lxcpath()).arg("--threads").arg("2").manifest("php.yaml", &manifest).start();
     daemon.wait_condition("php", "Ready", PATIENCE);
-    (daemon, container)
+    (container, daemon)
 }
 
 /// Asks on a connection of its own, and reads as it comes.
@@ -91,7 +91,7 @@ fn line(reader: &mut BufReader<TcpStream>, begins: impl Fn(&str) -> bool) -> Str
 #[test]
 fn forms_with_files_and_bodies_arrive_whole() {
     needs!(lxc, root, php_fpm, curl);
-    let (daemon, _container) = served(CONFIG, &[("upload", UPLOAD)], "");
+    let (_container, daemon) = served(CONFIG, &[("upload", UPLOAD)], "");
     let bytes: Vec<u8> = (0..10_000_000_u32).map(|at| u8::try_from(at * 7 % 251).unwrap()).collect();
     let large = daemon.scratch().join("large.bin");
     fs::write(&large, &bytes).unwrap();
@@ -122,7 +122,7 @@ fn forms_with_files_and_bodies_arrive_whole() {
 #[test]
 fn a_session_goes_on_with_its_cookie() {
     needs!(lxc, root, php_fpm, curl);
-    let (daemon, _container) = served(CONFIG, &[("session", SESSION)], "");
+    let (_container, daemon) = served(CONFIG, &[("session", SESSION)], "");
     let first = daemon.get("/session.php");
     let cookie = first.header("set-cookie").split(';').next().unwrap().to_owned();
     assert!(cookie.starts_with("PHPSESSID=") && first.text() == "1", "{first:?}");
@@ -135,7 +135,7 @@ fn a_session_goes_on_with_its_cookie() {
 #[test]
 fn what_is_flushed_is_here_at_once_and_a_worker_that_is_killed_cuts_the_answer_or_gives_a_502() {
     needs!(lxc, root, php_fpm, curl);
-    let (daemon, container) = served(CONFIG, &[("waits", WAITS), ("silent", SILENT), ("pid", "<?php echo getmypid();")], "");
+    let (container, daemon) = served(CONFIG, &[("waits", WAITS), ("silent", SILENT), ("pid", "<?php echo getmypid();")], "");
     let mut reader = ask(&daemon, "/waits.php");
     let said = line(&mut reader, |line| line.starts_with("pid "));
     let pid = &said[4..];
@@ -160,7 +160,7 @@ fn what_is_flushed_is_here_at_once_and_a_worker_that_is_killed_cuts_the_answer_o
 #[test]
 fn a_script_hears_that_its_client_has_left() {
     needs!(lxc, root, php_fpm);
-    let (daemon, container) = served(CONFIG, &[("endless", ENDLESS)], "");
+    let (container, daemon) = served(CONFIG, &[("endless", ENDLESS)], "");
     let mut reader = ask(&daemon, "/endless.php");
     line(&mut reader, |line| line.starts_with("xxx"));
     drop(reader);
@@ -181,7 +181,7 @@ fn odd_answers_are_what_nginx_would_make_of_them_or_safer() {
         ("empty", "<?php http_response_code((int) $_GET['status']); header('X-A: b'); echo 'not this';"),
         ("text", "<?php header('X-A: b'); header('Content-Length: 4'); echo 'text';"),
     ];
-    let (daemon, _container) = served(CONFIG, &scripts, "");
+    let (_container, daemon) = served(CONFIG, &scripts, "");
     let fatal = daemon.get("/fatal.php");
     assert_eq!((fatal.status, fatal.text().as_str()), (500, ""), "PHP's own answer");
     let said = daemon.wait_log(PATIENCE, |line| line.contains("undefined function"));
@@ -216,7 +216,7 @@ fn a_head_of_ten_megabytes_is_refused_in_little_memory() {
         ("fits", "<?php header('X-Long: ' . str_repeat('a', 30000)); echo 'x';"),
     ];
     let config = format!("{CONFIG}php_admin_value[memory_limit] = 512M\n");
-    let (daemon, _container) = served(&config, &scripts, "");
+    let (_container, daemon) = served(&config, &scripts, "");
     assert_eq!(daemon.get("/fits.php").header("x-long").len(), 30_000);
     let before = peak(&daemon);
     for _ in 0..3 {

@@ -24,7 +24,7 @@ const RULES: &str = "- matches: [{path: {value: /kept}}]
 #[test]
 fn workers_that_are_replaced_under_load_cost_no_request() {
     needs!(lxc, root, php_fpm);
-    let (daemon, _container) = served("pm.max_children = 6\npm.max_requests = 5\n", &[("pid", PID)], RULES);
+    let (_container, daemon) = served("pm.max_children = 6\npm.max_requests = 5\n", &[("pid", PID)], RULES);
     for path in ["/pid.php", "/kept/pid.php"] {
         let clients: Vec<_> = (0..4)
             .map(|client| {
@@ -53,7 +53,7 @@ fn workers_that_are_replaced_under_load_cost_no_request() {
 #[test]
 fn requests_wait_for_a_worker_even_if_the_queue_of_php_fpm_is_full_and_are_told_when_it_takes_too_long() {
     needs!(lxc, root, php_fpm, curl);
-    let (daemon, container) = served("pm.max_children = 1\nlisten.backlog = 1\n", &[("busy", BUSY), ("pid", PID)], RULES);
+    let (container, daemon) = served("pm.max_children = 1\nlisten.backlog = 1\n", &[("busy", BUSY), ("pid", PID)], RULES);
     let asked: Vec<_> = (0..8).map(|_| ask(&daemon, "/busy.php")).collect();
     // The one who is served, and two who wait: the kernel takes one more than the backlog. They belong to the network of who connects.
     let socket = format!("/run/php/{}.sock", container.name());

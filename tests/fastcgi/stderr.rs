@@ -22,7 +22,7 @@ fn counted(daemon: &Daemon, family: &str) -> f64 {
 #[test]
 fn an_application_that_complains_without_end_does_not_fill_the_log_and_all_of_it_is_counted() {
     needs!(lxc, root, php_fpm, curl);
-    let (daemon, _container) = served("", &[("loud", LOUD), ("escapes", ESCAPES)], "");
+    let (_container, daemon) = served("", &[("loud", LOUD), ("escapes", ESCAPES)], "");
     assert_eq!(daemon.get("/escapes.php").text(), "fine");
     let line = daemon.wait_log(PATIENCE, |line| line.contains("and a bell"));
     assert!(line.contains("\\\\u{1b}[31m and a bell \\\\u{7} and {\\\"level\\\""), "{line}");

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use super::shelf::{Client, Shelf, numbered};
-use crate::support::until;
+use crate::support::{needs, until};
 
 /// More than the buffers of a connection take, both sides together.
 const LARGE: usize = 50 << 20;
@@ -41,6 +41,7 @@ fn resize(path: &Path, length: u64) {
 
 #[test]
 fn a_file_that_shrinks_ends_its_download_and_the_connection_where_it_ends_itself() {
+    needs!(curl);
     for (rule, length) in [("", LARGE / 5 * 4), ("timeouts: {request: 60s}", LARGE / 5 * 4), ("", 0)] {
         let (shelf, mut client, got) = download(rule, |path| resize(path, length as u64));
         // What was on its way when it happened still comes.

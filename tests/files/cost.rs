@@ -72,7 +72,7 @@ fn bytes(calls: &[Call], of: impl Fn(&str) -> bool) -> i64 {
 
 #[test]
 fn a_large_file_is_sent_by_the_kernel_and_not_read() {
-    needs!(root, strace);
+    needs!(root, strace, disk);
     let shelf = Shelf::new("");
     let content = numbered(LARGE as usize);
     shelf.write("large", &content);
@@ -89,7 +89,7 @@ fn a_large_file_is_sent_by_the_kernel_and_not_read() {
 
 #[test]
 fn a_small_file_takes_eight_system_calls_and_is_read_once() {
-    needs!(root, strace);
+    needs!(root, strace, disk);
     let shelf = Shelf::new("");
     shelf.write("small", &numbered(1000));
     let mut client = shelf.client();

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::daemon::LXCPROXY;
+use super::run;
 
 /// How a program ended, and what it said.
 #[derive(Debug, PartialEq, Eq)]
@@ -50,6 +51,12 @@ pub fn lxcproxy_in(directory: &Path, args: &[&str]) -> Said {
 /// `lxcproxy ARGS...`, run at the top of the repository.
 pub fn lxcproxy(args: &[&str]) -> Said {
     lxcproxy_in(repository(), args)
+}
+
+/// Copies the program to where other users may run it. By cp(1): what this process has open for writing, a program that another test
+/// starts at that moment has open too, and nobody can run it until that one is through (`ETXTBSY`).
+pub fn copy_program(to: &Path) {
+    run(Command::new("cp").arg(LXCPROXY).arg(to));
 }
 
 /// The top of the repository.

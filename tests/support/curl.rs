@@ -81,7 +81,8 @@ impl Curl {
     /// # Errors
     /// What curl says if there is no whole answer.
     pub fn try_send(mut self) -> Result<Response, String> {
-        let mut child = self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let child = self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let mut child = child.unwrap_or_else(|error| panic!("curl can't be run: {error}"));
         let mut stdin = child.stdin.take().expect("stdin is a pipe");
         // An answer may come before all of the body is taken: then the pipe breaks, and that is no error.
         let writer = self.body.map(|body| std::thread::spawn(move || drop(stdin.write_all(&body))));

@@ -30,6 +30,9 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// The pause between two looks at something that tells nobody when it changes.
 pub const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
+/// The longest one: a look that takes long is paused after as long as it took, so that what is waited for has time to come about.
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+
 /// What a daemon is started with.
 #[derive(Debug, Default)]
 pub struct Builder {
@@ -346,10 +349,11 @@ impl Drop for Daemon {
 pub fn eventually<T>(patience: Duration, mut look: impl FnMut() -> Result<T, String>) -> Result<T, String> {
     let deadline = Instant::now() + patience;
     loop {
+        let began = Instant::now();
         match look() {
             Ok(answer) => return Ok(answer),
             Err(problem) if Instant::now() >= deadline => return Err(format!("after {patience:?}: {problem}")),
-            Err(_) => std::thread::sleep(LOOK_AGAIN),
+            Err(_) => std::thread::sleep(began.elapsed().clamp(LOOK_AGAIN, LONGEST_PAUSE)),
         }
     }
 }

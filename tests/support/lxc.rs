@@ -308,11 +308,13 @@ pub(super) fn clear(top: &Path, lxcpath: &Path, netns: Option<&Netns>) {
         let _ = program(netns, "lxc-monitor").arg("-P").arg(lxcpath).args(["-Q", "-n", ".*"]).output();
     }
     // The container's monitor, and an `lxc-info` whose daemon was killed, end by themselves, and make LXC's directories again before.
-    let _ = eventually(PATIENCE, || if is_named(lxcpath) { Err("LXC's programs go on".to_owned()) } else { Ok(()) });
+    let ended = eventually(PATIENCE, || if is_named(lxcpath) { Err("LXC's programs, or a daemon, go on".to_owned()) } else { Ok(()) });
     remove(top);
     for state in ["/run/lxc", "/run/lxc/lock"] {
         remove(&Path::new(state).join(top.strip_prefix("/").unwrap_or(top)));
     }
+    // A test that waits for this each time would only be slow, and nobody would see why.
+    assert!(ended.is_ok() || std::thread::panicking(), "{}: {ended:?}; a daemon has to go before its containers", lxcpath.display());
 }
 
 /// Whether a process has this path on its command line.

@@ -48,7 +48,9 @@ impl Lxd {
         // Init's root in the container has to be able to come this far.
         fs::create_dir_all(top.join("lxd")).unwrap();
         let lxd = Self { child: spawn(&top), top };
-        run(lxd.command("lxd").args(["waitready", "--timeout=30"]));
+        let ready = lxd.command("lxd").args(["waitready", "--timeout=60"]).output().unwrap();
+        let said = || fs::read_to_string(lxd.top.join("log")).unwrap_or_default();
+        assert!(ready.status.success(), "LXD does not start on this machine:\n{}", said());
         run(lxd.command("lxc").args(["storage", "create", "default", "dir"]));
         let image = lxd.image();
         run(lxd.command("lxc").args(["image", "import", "--alias", "base"]).arg(image));
@@ -143,7 +145,10 @@ impl Container {
 
     /// Starts it; its init runs when this returns, nginx may not yet.
     pub fn start(&self) {
-        run(self.lxc(&["start"]).arg(&self.name));
+        let output = self.lxc(&["start"]).arg(&self.name).output().unwrap();
+        let said = || fs::read_to_string(self.directory().join("logs").join(&self.name).join("lxc.log")).unwrap_or_default();
+        let problem = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "LXD does not start containers on this machine: {problem}\n{}", said());
     }
 
     /// Kills it, and waits until it has stopped.

@@ -31,8 +31,8 @@ pub use daemon::PATIENCE;
 use netns::Netns;
 use tempfile::TempDir;
 
-/// Leaves the test out if one of these is missing and may be: `lxc`, `lxd`, `nspawn`, `machined`, `root`, `php-fpm`, `php`, or a program's
-/// name.
+/// Leaves the test out if one of these is missing and may be: `lxc`, `lxd`, `nspawn`, `machined`, `root`, `php-fpm`, `php`, `disk`
+/// (temporary files on ext4, XFS or Btrfs, which are read at hand; an overlay is not), or a program's name.
 macro_rules! needs {
     ($($what:ident),+ $(,)?) => {
         if $crate::support::left_out(module_path!(), &[$(stringify!($what)),+]) {
@@ -71,6 +71,7 @@ fn is_there(need: &str) -> bool {
         "machined" => on_path("dbus-daemon") && std::path::Path::new(nspawn::MACHINED).is_file(),
         "php-fpm" => on_path("php-fpm8.2"),
         "php" => on_path("php8.2"),
+        "disk" => rustix::fs::statfs(std::env::temp_dir()).is_ok_and(|about| [0xEF53, 0x5846_5342, 0x9123_683E].contains(&about.f_type)),
         program => on_path(program),
     }
 }
@@ -83,6 +84,11 @@ fn on_path(program: &str) -> bool {
 /// A new directory for temporary files. Its name begins with `lxcproxy-test-PID-`: `tests/sweep` finds what a killed run has left.
 pub fn scratch() -> TempDir {
     tempfile::Builder::new().prefix(&format!("lxcproxy-test-{}-", std::process::id())).tempdir().unwrap()
+}
+
+/// The same in memory: a file system that cannot hang wherever the tests run. Others may be an overlay, of which nobody knows.
+pub fn scratch_in_memory() -> TempDir {
+    tempfile::Builder::new().prefix(&format!("lxcproxy-test-{}-", std::process::id())).tempdir_in("/dev/shm").unwrap()
 }
 
 /// Waits for a condition, and panics if it is not there in time.

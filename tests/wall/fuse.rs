@@ -41,7 +41,7 @@ pub struct Hostile {
 impl Hostile {
     /// It is mounted when the daemon starts.
     pub fn new(hangs: Hangs) -> Self {
-        let dir = support::scratch();
+        let dir = support::scratch_in_memory();
         fs::create_dir_all(dir.path().join("www/mnt")).unwrap();
         fs::write(dir.path().join("www/ok.txt"), "ok\n").unwrap();
         Self { dir, hangs }

@@ -164,7 +164,8 @@ mod tests {
         let Found::File(opened) = walk(tree.root.far(), files, [path], Codings::default()).unwrap() else { panic!("{path} is no file") };
         let headers = fields.iter().map(|(name, value)| (name.clone(), HeaderValue::from_str(value).unwrap())).collect();
         let (head, body) = respond(opened, files, method, &headers).unwrap().into_parts();
-        let body = tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(body.collect()).unwrap().to_bytes();
+        let body =
+            tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(body.collect()).unwrap().to_bytes();
         Answer { status: head.status.as_u16(), headers: head.headers, body: String::from_utf8(body.to_vec()).unwrap() }
     }
 
@@ -257,7 +258,7 @@ mod tests {
 
     /// What hyper writes for one request to `www/<name>`; `before_body` runs when the file is opened.
     fn on_the_wire(tree: Tree, request: &str, before_body: fn(&Tree)) -> (String, Result<(), hyper::Error>) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let service = hyper::service::service_fn(move |request: http::Request<hyper::body::Incoming>| {
             let Found::File(opened) = walk(tree.root.far(), &rule("/www"), [request.uri().path()], Codings::default()).unwrap() else {
                 panic!("no file")

@@ -214,7 +214,7 @@ mod tests {
     }
 
     fn run<T>(future: impl Future<Output = T>) -> T {
-        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
     }
 
     fn collect(body: impl Body<Data = Bytes, Error = Error> + Unpin) -> Result<Vec<u8>, Error> {
@@ -274,7 +274,7 @@ mod tests {
         let tree = Tree::new(&[]);
         tree.write("a", &content());
         // The only thread for reads is busy: this one is not over before it is looked at.
-        let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().max_blocking_threads(1).build().unwrap();
         runtime.block_on(async {
             let (go, busy) = std::sync::mpsc::channel::<()>();
             let _busy = tokio::task::spawn_blocking(move || busy.recv());

@@ -41,7 +41,8 @@ impl Client<'_> {
         let Found::File(opened) = walk(self.tree.root.far(), self.files, [path], codings).unwrap() else { panic!("{path} is no file") };
         let headers = fields.iter().map(|(name, value)| (name.clone(), HeaderValue::from_str(value).unwrap())).collect();
         let (head, body) = respond(opened, self.files, method, &headers).unwrap().into_parts();
-        let body = tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(body.collect()).unwrap().to_bytes();
+        let body =
+            tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(body.collect()).unwrap().to_bytes();
         Answer { status: head.status.as_u16(), headers: head.headers, body: String::from_utf8(body.to_vec()).unwrap() }
     }
 

@@ -136,7 +136,8 @@ mod tests {
     use super::*;
 
     fn mounts(unique: bool) -> (Mounts, File, Seen) {
-        let file = tempfile::tempfile().unwrap();
+        // Temporary files may be anywhere; this one is in memory.
+        let file = File::from(rustix::fs::memfd_create("file", rustix::fs::MemfdFlags::CLOEXEC).unwrap());
         let seen = see(&file).unwrap();
         let seen = Seen { mount: seen.mount.map(|id| Id { unique, ..id }), ..seen };
         (Mounts { own: None, local: Default::default(), next: AtomicUsize::new(0) }, file, seen)

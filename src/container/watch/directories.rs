@@ -330,6 +330,11 @@ mod tests {
         paths.iter().map(|path| path.parse().unwrap()).collect()
     }
 
+    /// A directory in memory: where others are may be a file system that is looked at elsewhere (an overlay).
+    fn local() -> tempfile::TempDir {
+        tempfile::tempdir_in("/dev/shm").unwrap()
+    }
+
     /// A root of which is known that it is local.
     fn root(dir: &tempfile::TempDir) -> Arc<Rootfs> {
         let root = Arc::new(Rootfs::open(dir.path()).unwrap());
@@ -351,7 +356,7 @@ mod tests {
 
     #[tokio::test]
     async fn keys_that_look_at_one_directory_share_its_watch_and_only_hear_of_their_own_names() {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = local();
         let root = root(&dir);
         let mut directories = Directories::new();
         directories.set(1, &root, &paths(&["/a"]));
@@ -370,7 +375,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_deleted_directory_is_noticed_and_forgotten() {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = local();
         fs::create_dir(dir.path().join("run")).unwrap();
         let root = root(&dir);
         let mut directories = Directories::new();

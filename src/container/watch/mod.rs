@@ -256,6 +256,9 @@ mod tests {
 
     use super::*;
 
+    /// In memory: where others are may be a file system that is looked at elsewhere (an overlay), which gives hints of its own.
+    const LOCAL: &str = "/dev/shm";
+
     fn watch(root: &Path, path: &str) -> Watch {
         let root = Rootfs::open(root).unwrap();
         // Of which is known that it is local.
@@ -303,7 +306,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_storm_of_changes_is_one_hint_and_a_cleared_key_has_none() {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir_in(LOCAL).unwrap();
         let mut watcher = Watcher::new();
         watcher.set(1, watch(dir.path(), "/x"));
         watcher.set(2, watch(dir.path(), "/x"));
@@ -320,7 +323,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_end_of_an_init_gives_a_hint_and_lets_its_root_go() {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir_in(LOCAL).unwrap();
         let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
         let mut what = watch(dir.path(), "/x");
         what.container.init = Some(Arc::new(Init::open(child.id()).unwrap()));
