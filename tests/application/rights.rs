@@ -87,9 +87,9 @@ fn the_rights_of_the_unit_are_enough_for_sockets_ports_and_files_of_unprivileged
 #[test]
 fn the_rights_of_the_unit_are_enough_for_a_container_of_lxd() {
     needs!(lxd, root, nginx, busybox, curl, setpriv);
-    let web = lxd::Container::started();
+    let (web, lxcpath) = (lxd::Container::started(), LxcPath::new());
     web.wait_for_socket();
-    let daemon = confined(&LxcPath::new());
+    let daemon = confined(&lxcpath);
     let container = format!("{{name: {}, path: {}}}", web.name(), web.directory().display());
     serve(&daemon, "lxd", &container, &format!("unix: {}", lxd::SOCKET));
     assert_eq!(ask(&daemon, "lxd", "/a?b"), (200, format!("{} /a?b", web.name())));
