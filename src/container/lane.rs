@@ -55,12 +55,15 @@ impl Lane {
             // It is never closed.
             let seat = self.shared.seats.clone().acquire_owned().await.map_err(io::Error::other)?;
             let (sender, answer) = oneshot::channel();
-            self.push(Box::new(move || {
-                let said = call();
-                drop(seat);
-                // Nobody may wait for it any more.
-                drop(sender.send(said));
-            }))?;
+            let job = Box::new(move || {
+                // Files that are closed may have come first, and taken longer than anybody waits.
+                if !sender.is_closed() {
+                    let said = call();
+                    drop(seat);
+                    drop(sender.send(said));
+                }
+            });
+            self.push(job).map_err(|(error, _)| error)?;
             answer.await.unwrap_or_else(|_| Err(io::Error::other("a look into a container panicked")))
         };
         tokio::time::timeout(patience, answered).await.unwrap_or_else(|_| Err(late(patience)))
@@ -68,11 +71,14 @@ impl Lane {
 
     /// Does what nobody waits for, as soon as a thread is free: closing a file may hang like opening it.
     pub(super) fn spare(&self, job: impl FnOnce() + Send + 'static) {
-        // Where no thread can be made the next call that finds one does it.
-        let _ = self.push(Box::new(job));
+        if let Err((_, job)) = self.push(Box::new(job)) {
+            // Dropped, it would close here. The next thread that can be made does it.
+            self.shared.lock().jobs.push_back(job);
+        }
     }
 
-    fn push(&self, job: Job) -> io::Result<()> {
+    /// Gives the job back if there is no thread for it: dropped in here, it could ask for this very lock.
+    fn push(&self, job: Job) -> Result<(), (io::Error, Job)> {
         let mut work = self.shared.lock();
         work.jobs.push_back(job);
         if work.idle >= work.jobs.len() || work.threads >= THREADS {
@@ -86,8 +92,8 @@ impl Lane {
             // Those that are there come to it.
             Err(_) if work.threads > 0 => {}
             Err(error) => {
-                work.jobs.pop_back();
-                return Err(error);
+                // The job that was put there, under the same lock.
+                return work.jobs.pop_back().map_or(Ok(()), |job| Err((error, job)));
             }
         }
         Ok(())
