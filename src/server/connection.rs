@@ -1,39 +1,20 @@
-//! A client's connection: its requests, one after the other, until it ends.
+//! A client's connection: what is known of it, and its life, from the accepted socket to its end.
 //!
 //! In: an accepted socket, the thread's service. Out: answers. Never: a request taken up after its door is closed, unless its connection
 //! has not had one yet.
 
-use std::cell::Cell;
-use std::convert::Infallible;
 use std::fmt;
-use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use http::header::CONNECTION;
-use http::{HeaderValue, StatusCode};
-use http_body::{Body, Frame, SizeHint};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
-
-use super::Service;
 use super::admission::Arrival;
 use super::door::Door;
-use super::intake::{Intake, Word};
-use super::pulse::{Phase, Pulse};
-use super::registry::{Hold, Place, Registry};
-use super::stream::ClientStream;
-use crate::backend::files::StandIns;
+use super::pulse::Pulse;
+use super::registry::{Hold, Registry};
+use super::{Service, http1};
 use crate::listen::{Limits, Options, Seat};
 use crate::names::Networks;
-
-/// What hyper may hold of a connection's bytes, each way.
-const BUFFER: usize = 128 * 1024;
 
 /// How a client reached us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,102 +89,8 @@ pub(super) fn serve<S: Service>(arrival: Arrival, service: Rc<S>) -> impl Future
     let place = arrival.registry.enter(pulse.clone(), arrival.door.clone(), options.clone());
     async move {
         match arrival.admit(options, &place).await {
-            Ok((stream, connection)) => run(stream, Rc::new(connection), service, pulse, place).await,
+            Ok((stream, connection)) => http1::run(stream, connection, service, pulse, place).await,
             Err(why) => service.turned_away(why),
         }
-    }
-}
-
-async fn run<S: Service>(stream: TcpStream, connection: Rc<Connection>, service: Rc<S>, pulse: Arc<Pulse>, place: Place) {
-    let _counted = service.connected();
-    let (word, requests, stand_ins) = (Arc::new(Word::default()), Cell::new(0_u64), StandIns::default());
-    let respond = service_fn(|request| {
-        pulse.enter(Phase::Busy);
-        let before = requests.get();
-        requests.set(before + 1);
-        let (service, connection, pulse, word) = (service.clone(), connection.clone(), pulse.clone(), word.clone());
-        let stand_ins = stand_ins.clone();
-        async move {
-            let refused = word.refused(before);
-            let mut response = match refused {
-                Some(refused) => service.refuse(refused, &connection),
-                None => service.call(request, &connection).await,
-            };
-            service.stand_in(response.body_mut(), &stand_ins);
-            let mut response = response.map(|body| Answering { body, pulse });
-            let tunnel = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-            if refused.is_some() || (connection.is_draining() && !tunnel) {
-                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            }
-            if word.answer(before + 1, tunnel) {
-                // The stream reads on when the connection is polled again.
-                poll_fn(|cx| {
-                    cx.waker().wake_by_ref();
-                    Poll::Ready(())
-                })
-                .await;
-            }
-            Ok::<_, Infallible>(response)
-        }
-    });
-    let mut builder = http1::Builder::new();
-    // The registry keeps the time: hyper's timer would cost an allocation and two turns of the timer wheel per request. `half_close` is
-    // off, so that a client's departure sets its backend free. `pipeline_flush` is off: it buffers whole bodies, without limit.
-    // Bodies are queued as they are, and not copied (`writev`): the stream has to see what stands in for a file.
-    builder.writev(true).header_read_timeout(None).max_header_size(connection.limits().max_head).max_buf_size(BUFFER);
-    let intake = Intake::new(connection.limits().max_head, word.clone());
-    let stream = ClientStream::new(stream, pulse.clone(), intake, stand_ins.clone());
-    let mut http = pin!(builder.serve_connection(TokioIo::new(stream), respond).with_upgrades());
-    let told = Cell::new(false);
-    let end = poll_fn(|cx| {
-        if place.poll_expired(cx).is_ready() {
-            return Poll::Ready(None);
-        }
-        // What has arrived is read before the connection counts as idle.
-        let mut poll = http.as_mut().poll(cx);
-        if poll.is_pending() && pulse.has_ended() && pulse.phase() == Phase::Idle {
-            // The answer is out and nothing will come that could wake it.
-            poll = http.as_mut().poll(cx);
-        }
-        if poll.is_pending() && connection.is_draining() && pulse.phase() != Phase::Head && !told.replace(true) {
-            http.as_mut().graceful_shutdown();
-            return http.as_mut().poll(cx).map(Some);
-        }
-        poll.map(Some)
-    })
-    .await;
-    match end {
-        None => tracing::debug!(client = %connection.client, "connection overstayed"),
-        Some(Err(error)) => tracing::debug!(client = %connection.client, error = &error as &dyn std::error::Error, "connection broke off"),
-        Some(Ok(())) => {}
-    }
-}
-
-/// An answer's body. hyper drops it when the last byte is written or buffered: the request is over.
-struct Answering<B> {
-    body: B,
-    pulse: Arc<Pulse>,
-}
-
-impl<B: Body + Unpin> Body for Answering<B> {
-    type Data = B::Data;
-    type Error = B::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-impl<B> Drop for Answering<B> {
-    fn drop(&mut self) {
-        self.pulse.enter(Phase::Idle);
     }
 }

@@ -108,6 +108,11 @@ impl Intake {
         !self.held.is_empty()
     }
 
+    /// Whether all that has come is handed over, and the next byte is the first one of a message.
+    pub(super) fn is_between(&self) -> bool {
+        self.held.is_empty() && self.then == Then::More && self.guard.is_between()
+    }
+
     /// What is to be done, with what is there already. What may be handed over is put into `buf`.
     pub(super) fn next(&mut self, buf: &mut ReadBuf<'_>) -> Next {
         if self.then == Then::Decision {

@@ -9,6 +9,7 @@ mod door;
 mod doors;
 mod drain;
 mod guard;
+mod http1;
 mod intake;
 mod listener;
 mod proxy_protocol;
@@ -29,6 +30,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
+use tokio::runtime::LocalOptions;
 use tokio::sync::{mpsc, watch};
 
 use crate::backend::files::StandIns;
@@ -92,7 +94,7 @@ impl Default for Settings {
     }
 }
 
-/// Starts the threads. `make` is called once on each, inside its `LocalSet`. Each thread follows `sockets`: it takes its own of what is new,
+/// Starts the threads. `make` is called once on each, inside its runtime. Each thread follows `sockets`: it takes its own of what is new,
 /// and closes what is gone: nobody new connects then, and the connections that came in there drain, however long that takes.
 /// What comes and goes before a thread has looked is never served by it ([`Bound::taken`](crate::listen::Bound::taken)).
 ///
@@ -110,15 +112,25 @@ where
     S: Service,
 {
     let (alive, ended) = mpsc::channel(1);
+    let (begun, begins) = std::sync::mpsc::channel();
     let mut running = Vec::new();
     for index in 0..threads {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (sockets, make, shutdown, alive) = (sockets.clone(), make.clone(), shutdown.clone(), alive.clone());
+        let begun = begun.clone();
         running.push(thread::Builder::new().name(format!("serve-{index}")).spawn(move || {
             let _alive = alive;
-            worker::run(&runtime, index, sockets, settings, make, shutdown);
+            // A runtime without locks belongs to the thread that makes it.
+            match tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
+                Ok(runtime) => {
+                    // Who has asked may have given up because of another thread.
+                    let _ = begun.send(Ok(()));
+                    worker::run(&runtime, index, sockets, settings, make, shutdown);
+                }
+                Err(error) => drop(begun.send(Err(error))),
+            }
         })?);
     }
+    begins.into_iter().take(threads).collect::<io::Result<()>>()?;
     Ok(Running { threads: running, ended })
 }
 

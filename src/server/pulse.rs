@@ -18,16 +18,18 @@ pub(super) enum Phase {
     Idle,
 }
 
-/// The word: the phase in two bits, one each for a blocked write, for the end of the client's side, and for a part of a head that waits, and
-/// above them a count that changes with every event. Atomic only because an upgraded stream has to be `Send`; no other thread looks at it.
+/// The word: the phase in two bits, one each for a blocked write, for the end of the client's side, for a part of a head that waits, and for
+/// hyper waiting for the next head with nothing in hand, and above them a count that changes with every event. Atomic only because an upgraded stream has to be `Send`; no other thread looks at it.
 #[derive(Debug, Default)]
 pub(super) struct Pulse(AtomicU32);
 
 const PHASE: u32 = 0b011;
+const IDLE: u32 = 2;
 const BLOCKED: u32 = 0b100;
 const ENDED: u32 = 0b1000;
 const PART: u32 = 0b1_0000;
-const EVENT: u32 = 0b10_0000;
+const WAITS: u32 = 0b10_0000;
+const EVENT: u32 = 0b100_0000;
 
 /// While draining, a client that has not said anything yet gets this long.
 const LAST_CALL: Duration = Duration::from_secs(1);
@@ -48,7 +50,7 @@ impl Pulse {
             Phase::Busy => 1,
             // The next request has begun already.
             Phase::Idle if now & PART != 0 => 0,
-            Phase::Idle => 2,
+            Phase::Idle => IDLE,
         };
         self.write(now & !PHASE | bits);
     }
@@ -60,12 +62,23 @@ impl Pulse {
         }
     }
 
-    /// Whether a part of the next request's head has come.
-    pub(super) fn has_part(&self, part: bool) {
+    /// The stream was looked at: whether a part of the next request's head has come, and whether hyper has all that came before, and waits.
+    pub(super) fn looked(&self, part: bool, waits: bool) {
         let now = self.read();
-        if part != (now & PART != 0) {
-            self.0.store(now ^ PART, Ordering::Relaxed);
+        let bits = now & !(PART | WAITS) | if part { PART } else { 0 } | if waits { WAITS } else { 0 };
+        if bits != now {
+            self.0.store(bits, Ordering::Relaxed);
         }
+    }
+
+    /// Whether nothing is in hand: the last answer is out, and no byte has come since.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.read() & (PHASE | BLOCKED | ENDED | PART | WAITS) == IDLE | WAITS
+    }
+
+    /// Nobody waits for a head any more, but for a byte.
+    pub(super) fn rest(&self) {
+        self.0.store(self.read() & !WAITS, Ordering::Relaxed);
     }
 
     /// The client has ended its side.
@@ -86,8 +99,8 @@ impl Pulse {
     }
 
     /// Changes with every event.
-    pub(super) fn read(&self) -> u32 {
-        self.0.load(Ordering::Relaxed)
+    pub(super) fn events(&self) -> u32 {
+        self.read() & !WAITS
     }
 
     /// How long it may stay as it is; `None`: others see to that.
@@ -99,6 +112,10 @@ impl Pulse {
             Phase::Busy => None,
             Phase::Idle => Some(limits.idle_timeout),
         }
+    }
+
+    fn read(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
     }
 
     fn write(&self, bits: u32) {
@@ -128,16 +145,40 @@ mod tests {
     #[test]
     fn bytes_count_as_an_event_only_after_a_rest() {
         let pulse = Pulse::default();
-        let before = pulse.read();
+        let before = pulse.events();
         pulse.received();
-        assert_eq!(pulse.read(), before, "a head that comes byte by byte gains no time");
+        assert_eq!(pulse.events(), before, "a head that comes byte by byte gains no time");
         pulse.enter(Phase::Idle);
         pulse.received();
         assert_eq!(pulse.phase(), Phase::Head);
-        assert_ne!(pulse.read(), before);
+        assert_ne!(pulse.events(), before);
         pulse.enter(Phase::Busy);
-        pulse.has_part(true);
+        pulse.looked(true, false);
         pulse.enter(Phase::Idle);
         assert_eq!(pulse.phase(), Phase::Head, "what came before the rest is the next request's");
+    }
+
+    #[test]
+    fn who_waits_for_a_head_with_nothing_in_hand_is_quiet_and_may_rest_without_an_event() {
+        let pulse = Pulse::default();
+        pulse.looked(false, true);
+        assert!(!pulse.is_quiet(), "it has not asked yet");
+        pulse.enter(Phase::Busy);
+        assert!(!pulse.is_quiet());
+        pulse.enter(Phase::Idle);
+        pulse.wrote(true);
+        assert!(!pulse.is_quiet(), "the answer is not out");
+        pulse.wrote(false);
+        assert!(pulse.is_quiet());
+        let before = pulse.events();
+        pulse.rest();
+        assert!(!pulse.is_quiet() && pulse.events() == before);
+        pulse.looked(false, true);
+        assert!(pulse.is_quiet() && pulse.events() == before);
+        pulse.looked(true, false);
+        assert!(!pulse.is_quiet(), "a part of a head has come");
+        pulse.looked(false, true);
+        pulse.end();
+        assert!(!pulse.is_quiet(), "the client has ended its side");
     }
 }

@@ -18,6 +18,9 @@ use super::door::Door;
 use super::pulse::Pulse;
 use crate::listen::{Limits, Options, Seat};
 
+/// Connections that a sweep sends to rest: some 2 ms of the thread's time, which those that do not rest wait for.
+const AT_ONCE: usize = 1000;
+
 /// The connections of one thread.
 #[derive(Debug)]
 pub(super) struct Registry {
@@ -47,6 +50,8 @@ struct Slot {
     /// The pulse as the last sweep saw it, and for how long it has been so.
     seen: Cell<(u32, Duration)>,
     expired: Cell<bool>,
+    /// The last sweep has found it quiet, as the one before.
+    rested: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
 
@@ -77,8 +82,9 @@ impl Registry {
         let id = self.next.get();
         self.next.set(id.wrapping_add(1));
         // No sweep has seen it yet: the first one begins to count.
-        let seen = Cell::new((!pulse.read(), Duration::ZERO));
-        let slot = Rc::new(Slot { pulse, door, options, seen, expired: Cell::new(false), waker: RefCell::default() });
+        let seen = Cell::new((!pulse.events(), Duration::ZERO));
+        let (expired, rested) = (Cell::new(false), Cell::new(false));
+        let slot = Rc::new(Slot { pulse, door, options, seen, expired, rested, waker: RefCell::default() });
         self.slots.borrow_mut().insert(id, slot.clone());
         Place { registry: self.clone(), id, slot }
     }
@@ -117,7 +123,7 @@ impl Registry {
         self.slots.borrow().values().filter(|slot| Rc::ptr_eq(&slot.door, door)).for_each(|slot| slot.wake());
     }
 
-    /// Ends what overstays, for as long as it is polled. Limits are kept to within two ticks, which are as long as the shortest limit asks
+    /// Ends what overstays, for as long as it is polled, and sends to rest what is quiet. Limits are kept to within two ticks, which are as long as the shortest limit asks
     /// for: those of one that has just become shorter, to within a second.
     pub(super) async fn sweep(&self) {
         let mut least = Duration::MAX;
@@ -125,14 +131,19 @@ impl Registry {
             let tick = (least.min(self.shortest.get()) / 4).clamp(Duration::from_millis(10), Duration::from_secs(1));
             tokio::time::sleep(tick).await;
             least = Duration::MAX;
+            let mut to_rest = AT_ONCE;
             for slot in self.slots.borrow().values() {
                 let limits = &slot.options.limits;
                 least = least.min(shortest(limits));
-                let (now, (seen, since)) = (slot.pulse.read(), slot.seen.get());
+                let (now, (seen, since)) = (slot.pulse.events(), slot.seen.get());
                 let since = if now == seen { since.saturating_add(tick) } else { Duration::ZERO };
                 slot.seen.set((now, since));
                 if slot.pulse.limit(limits, slot.door.is_closed()).is_some_and(|limit| since >= limit) {
                     slot.expired.set(true);
+                    slot.wake();
+                } else if now == seen && to_rest > 0 && slot.pulse.is_quiet() {
+                    to_rest -= 1;
+                    slot.rested.set(true);
                     slot.wake();
                 }
             }
@@ -151,6 +162,11 @@ impl Place {
             *waker = Some(cx.waker().clone());
         }
         Poll::Pending
+    }
+
+    /// Whether a sweep has sent it to rest, since this was asked last.
+    pub(super) fn may_rest(&self) -> bool {
+        self.slot.rested.take()
     }
 }
 

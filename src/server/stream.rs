@@ -4,6 +4,7 @@
 //! In: an accepted socket. Out: what hyper reads and writes. Never: a byte of a request that is refused, or of a stand-in.
 
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -21,6 +22,8 @@ use crate::backend::files::{StandIns, is_stand_in};
 const LINGER: Duration = Duration::from_secs(2);
 /// How long an answer may take after the client has ended its side: it may wait for it, or be gone, and then its backend is set free.
 const HALF_CLOSED: Duration = Duration::from_secs(1);
+/// Slices that are not longer in all are written as one: a head with a small body.
+const TOGETHER: usize = 4096;
 
 /// A client's stream.
 #[derive(Debug)]
@@ -39,6 +42,11 @@ pub(super) struct ClientStream {
 impl ClientStream {
     pub(super) fn new(inner: TcpStream, pulse: Arc<Pulse>, intake: Intake, stand_ins: StandIns) -> Self {
         Self { inner, pulse, intake, stand_ins, shut: false, timer: None }
+    }
+
+    /// Waits for a byte, or for the end.
+    pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.inner.poll_read_ready(cx)
     }
 
     /// Reads until there is something that may be handed over.
@@ -100,11 +108,23 @@ impl ClientStream {
     /// Writes what comes before the first stand-in, or what that one stands for.
     fn poll_put(&mut self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         match bufs.iter().position(|buf| is_stand_in(buf)) {
-            None => Pin::new(&mut self.inner).poll_write_vectored(cx, bufs),
+            None => self.poll_send(cx, bufs),
             Some(0) => self.poll_try(cx, || self.stand_ins.send(&self.inner, &bufs[0])),
             // Not held back for the file's first bytes (`MSG_MORE`): that costs the kernel more than the packet, a third at 100 KB.
             Some(at) => Pin::new(&mut self.inner).poll_write_vectored(cx, &bufs[..at]),
         }
+    }
+
+    /// Writes bytes. Few of them are put together: send(2) of one buffer, the copy included, costs 0.15 us less than writev(2) of two, of
+    /// some 6.5 us for both ends over loopback, at 127 bytes as at 4,000.
+    fn poll_send(&mut self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        if bufs.len() == 1 || bufs.iter().map(|buf| buf.len()).sum::<usize>() > TOGETHER {
+            return Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+        }
+        let mut space = [MaybeUninit::uninit(); TOGETHER];
+        let mut joined = ReadBuf::uninit(&mut space);
+        bufs.iter().for_each(|buf| joined.put_slice(buf));
+        Pin::new(&mut self.inner).poll_write(cx, joined.filled())
     }
 
     /// Tries until it is done or the socket takes no more.
@@ -127,7 +147,7 @@ impl ClientStream {
 impl AsyncRead for ClientStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let poll = self.poll_take_in(cx, buf);
-        self.pulse.has_part(self.intake.has_part());
+        self.pulse.looked(self.intake.has_part(), poll.is_pending() && self.intake.is_between());
         poll
     }
 }

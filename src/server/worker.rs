@@ -6,9 +6,8 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use tokio::net::TcpStream;
-use tokio::runtime::Runtime;
+use tokio::runtime::LocalRuntime;
 use tokio::sync::watch;
-use tokio::task::LocalSet;
 use tokio::time::{Instant, timeout_at};
 
 use super::admission::Arrival;
@@ -19,17 +18,16 @@ use super::registry::Registry;
 use super::{Service, Settings, connection};
 use crate::listen::{Seat, Sockets};
 
-/// Serves until the end of a drain, or a stop. What is left then is dropped with the `LocalSet`.
+/// Serves until the end of a drain, or a stop. What is left then is dropped with the runtime.
 pub(super) fn run<S: Service>(
-    runtime: &Runtime,
+    runtime: &LocalRuntime,
     thread: usize,
     sockets: watch::Receiver<Sockets>,
     settings: Settings,
     make: impl FnOnce() -> S,
     shutdown: Shutdown,
 ) {
-    let tasks = LocalSet::new();
-    tasks.block_on(runtime, async {
+    runtime.block_on(async {
         let registry = Registry::new(settings);
         let (service, held) = (Rc::new(make()), registry.clone());
         let hand_on = move |stream: TcpStream, client: SocketAddr, seat: Seat, door: &Rc<Door>| {

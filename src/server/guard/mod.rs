@@ -99,6 +99,11 @@ impl Guard {
         matches!(self.state, State::Tunnel)
     }
 
+    /// Whether no body is awaited: of a head, all that came was held back, or nothing has come.
+    pub(super) fn is_between(&self) -> bool {
+        matches!(self.state, State::Head(_))
+    }
+
     /// What was asked for is decided: a tunnel, or the next request.
     pub(super) fn decide(&mut self, tunnel: bool) {
         if matches!(self.state, State::Undecided) {
