@@ -82,7 +82,7 @@ pub fn bind(address: SocketAddr, threads: usize, sharing: Sharing) -> io::Result
     for _ in 1..threads {
         sockets.push(Some(socket(address, true)?.into()));
     }
-    Ok(Bound { address, sockets: Mutex::new(sockets), taken: Notify::new(), crowd: Arc::default() })
+    Ok(Bound { address, sockets: Mutex::new(sockets), taken: Notify::new(), crowd: Arc::new(Crowd::of_threads(threads)) })
 }
 
 impl Open {

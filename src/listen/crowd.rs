@@ -14,10 +14,15 @@ use crate::names::ClientKey;
 /// Threads meet in one part seldom.
 const PARTS: usize = 16;
 
+/// A thread that has more than another by this part of the other's serves no newcomer.
+const SLACK: usize = 8;
+
 /// The connections to one address.
 #[derive(Debug, Default)]
 pub struct Crowd {
     all: AtomicUsize,
+    /// Connections by the thread that serves them.
+    threads: Box<[AtomicUsize]>,
     /// Connections by client, of those clients that have a limit, in parts that are locked for as long as it takes to count one.
     clients: [Mutex<HashMap<ClientKey, u32>>; PARTS],
     hasher: RandomState,
@@ -28,22 +33,29 @@ pub struct Crowd {
 pub struct Seat {
     crowd: Arc<Crowd>,
     client: Option<ClientKey>,
+    thread: Option<usize>,
 }
 
 impl Crowd {
+    /// Nobody yet, over so many threads.
+    #[must_use]
+    pub fn of_threads(count: usize) -> Self {
+        Self { threads: (0..count).map(|_| AtomicUsize::default()).collect(), ..Self::default() }
+    }
+
     /// A seat for one more, unless `limit` are there.
     #[must_use]
     pub fn enter(self: &Arc<Self>, limit: usize) -> Option<Seat> {
         let one_more = |all: usize| (all < limit).then_some(all + 1);
         self.all.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
-        Some(Seat { crowd: self.clone(), client: None })
+        Some(Seat { crowd: self.clone(), client: None, thread: None })
     }
 
     /// A seat for one more, whatever the limit.
     #[must_use]
     pub fn enter_anyway(self: &Arc<Self>) -> Seat {
         self.all.fetch_add(1, Ordering::Relaxed);
-        Seat { crowd: self.clone(), client: None }
+        Seat { crowd: self.clone(), client: None, thread: None }
     }
 
     /// How many are there.
@@ -73,10 +85,40 @@ impl Seat {
         self.client = Some(client);
         true
     }
+
+    /// Chooses the thread that serves it, and counts it there: `own`, unless another has clearly fewer. Two that choose at once may miss
+    /// each other by one.
+    pub fn choose(&mut self, own: usize) -> usize {
+        let counts = || self.crowd.threads.iter().map(|count| count.load(Ordering::Relaxed)).enumerate();
+        let least = counts().min_by_key(|(_, count)| *count);
+        let held = counts().nth(own).map(|(_, count)| count);
+        let thread = match (least, held) {
+            (Some((other, least)), Some(held)) if held > least + least / SLACK => other,
+            _ => own,
+        };
+        self.sit_at(thread);
+        thread
+    }
+
+    /// From now on it counts there.
+    pub fn sit_at(&mut self, thread: usize) {
+        self.rise();
+        if let Some(count) = self.crowd.threads.get(thread) {
+            count.fetch_add(1, Ordering::Relaxed);
+            self.thread = Some(thread);
+        }
+    }
+
+    fn rise(&mut self) {
+        if let Some(count) = self.thread.take().and_then(|thread| self.crowd.threads.get(thread)) {
+            count.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
+        self.rise();
         self.crowd.all.fetch_sub(1, Ordering::Relaxed);
         let Some(client) = self.client else { return };
         if let Entry::Occupied(mut count) = self.crowd.part(client).entry(client) {
@@ -120,6 +162,28 @@ mod tests {
         drop(seats);
         assert!(crowd.clients.iter().all(|part| part.lock().unwrap().is_empty()));
         assert!(enter(1).is_some());
+    }
+
+    #[test]
+    fn newcomers_sit_where_clearly_fewer_are_and_leave_a_free_seat_there() {
+        let crowd = Arc::new(Crowd::of_threads(2));
+        let enter = |own| {
+            let mut seat = crowd.enter_anyway();
+            (seat.choose(own), seat)
+        };
+        let seats: Vec<_> = (0..8).map(|_| enter(0)).collect();
+        assert_eq!(seats.iter().filter(|(thread, _)| *thread == 0).count(), 4, "the kernel's choice is not asked");
+        let more: Vec<_> = (0..200).map(|at| enter(usize::from(at % 4 == 0))).collect();
+        let counts: Vec<_> = crowd.threads.iter().map(|count| count.load(Ordering::Relaxed)).collect();
+        assert!(counts[0].abs_diff(counts[1]) <= 1 + counts[0].min(counts[1]) / SLACK, "{counts:?}");
+        let kept = more.iter().filter(|(thread, _)| *thread == 0).count();
+        assert!(kept > 100, "who has a few more keeps what it has accepted: {kept}");
+        drop(seats);
+        let (thread, mut moved) = enter(0);
+        moved.sit_at(1 - thread);
+        drop((more, moved));
+        assert!(crowd.threads.iter().all(|count| count.load(Ordering::Relaxed) == 0));
+        assert_eq!(Arc::new(Crowd::default()).enter_anyway().choose(3), 3, "without threads there is no choice");
     }
 
     #[test]

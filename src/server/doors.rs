@@ -11,12 +11,13 @@ use tokio::task::JoinSet;
 
 use super::door::Door;
 use super::listener;
+use super::neighbours::{Neighbours, Passed};
 use super::registry::Registry;
-use crate::listen::{Bound, Seat, Sockets};
+use crate::listen::{Bound, Open, Seat, Sockets};
 
 /// The doors of one thread.
 pub(super) struct Doors<F> {
-    thread: usize,
+    neighbours: Neighbours,
     registry: Rc<Registry>,
     /// The same address may be bound anew: it is another door then.
     open: Vec<(Arc<Bound>, Rc<Door>)>,
@@ -26,8 +27,8 @@ pub(super) struct Doors<F> {
 }
 
 impl<F: Fn(TcpStream, SocketAddr, Seat, &Rc<Door>) + Clone + 'static> Doors<F> {
-    pub(super) fn new(thread: usize, registry: Rc<Registry>, hand_on: F) -> Self {
-        Self { thread, registry, open: Vec::new(), accepting: JoinSet::new(), hand_on }
+    pub(super) fn new(neighbours: Neighbours, registry: Rc<Registry>, hand_on: F) -> Self {
+        Self { neighbours, registry, open: Vec::new(), accepting: JoinSet::new(), hand_on }
     }
 
     /// Closes what is gone, opens what is new. What stays notices nothing, but that who comes from now on may find other limits.
@@ -47,18 +48,40 @@ impl<F: Fn(TcpStream, SocketAddr, Seat, &Rc<Door>) + Clone + 'static> Doors<F> {
             if self.open.iter().any(|(open, _)| Arc::ptr_eq(open, bound)) {
                 continue;
             }
-            if let Some(socket) = bound.take(self.thread) {
+            if let Some(socket) = bound.take(self.neighbours.own()) {
                 let door = Door::new(open);
                 self.open.push((bound.clone(), door.clone()));
                 let (bound, registry, hand_on) = (bound.clone(), self.registry.clone(), self.hand_on.clone());
+                let neighbours = self.neighbours.clone();
                 self.accepting.spawn_local(async move {
-                    listener::accept(socket, &registry, &door, |stream, client, seat| hand_on(stream, client, seat, &door)).await;
+                    listener::accept(socket, &registry, &door, |stream, client, seat| {
+                        let open = Open { bound: bound.clone(), options: door.options() };
+                        if let Some((stream, seat)) = neighbours.share(stream, client, seat, open) {
+                            hand_on(stream, client, seat, &door);
+                        }
+                    })
+                    .await;
                     // The socket is closed: what held the address is let go of after it.
                     drop(bound);
                 });
             }
         }
         self.registry.reconsider(self.open.iter().map(|(_, door)| door.options().limits));
+    }
+
+    /// Takes in what another thread has accepted. Its address may have gone since: then it is as if it had waited in the kernel.
+    pub(super) fn take_in(&self, passed: Passed) {
+        let open = passed.open();
+        let found = self.open.iter().find(|(bound, _)| Arc::ptr_eq(bound, &open.bound)).map(|(_, door)| door.clone());
+        let door = found.unwrap_or_else(|| {
+            let gone = Door::new(open);
+            gone.close();
+            gone
+        });
+        match passed.take_over() {
+            Ok((stream, client, seat)) => (self.hand_on)(stream, client, seat, &door),
+            Err(error) => tracing::debug!(error = &error as &dyn std::error::Error, "a connection can't be taken over"),
+        }
     }
 
     /// Closes every door, and waits until the last connection that the kernel had for them is accepted.

@@ -12,12 +12,14 @@ mod guard;
 mod http1;
 mod intake;
 mod listener;
+mod neighbours;
 mod proxy_protocol;
 mod pulse;
 mod registry;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod turn;
 mod worker;
 
 use std::error::Error as StdError;
@@ -36,6 +38,7 @@ use tokio::sync::{mpsc, watch};
 use crate::backend::files::StandIns;
 use crate::listen::Sockets;
 use crate::metrics::{Connected, TurnedAway};
+use neighbours::Neighbours;
 
 pub use connection::{Connection, Scheme};
 pub use drain::{Shutdown, State, Trigger, shutdown};
@@ -114,17 +117,17 @@ where
     let (alive, ended) = mpsc::channel(1);
     let (begun, begins) = std::sync::mpsc::channel();
     let mut running = Vec::new();
-    for index in 0..threads {
+    for (neighbours, inbox) in Neighbours::of(threads) {
         let (sockets, make, shutdown, alive) = (sockets.clone(), make.clone(), shutdown.clone(), alive.clone());
         let begun = begun.clone();
-        running.push(thread::Builder::new().name(format!("serve-{index}")).spawn(move || {
+        running.push(thread::Builder::new().name(format!("serve-{}", neighbours.own())).spawn(move || {
             let _alive = alive;
             // A runtime without locks belongs to the thread that makes it.
             match tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
                 Ok(runtime) => {
                     // Who has asked may have given up because of another thread.
                     let _ = begun.send(Ok(()));
-                    worker::run(&runtime, index, sockets, settings, make, shutdown);
+                    worker::run(&runtime, neighbours, inbox, sockets, settings, make, shutdown);
                 }
                 Err(error) => drop(begun.send(Err(error))),
             }

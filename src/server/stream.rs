@@ -16,6 +16,7 @@ use tokio::time::Sleep;
 
 use super::intake::{Intake, Next};
 use super::pulse::{Phase, Pulse};
+use super::turn::Turn;
 use crate::backend::files::{StandIns, is_stand_in};
 
 /// How long a client that still sends is listened to after our end.
@@ -33,6 +34,7 @@ pub(super) struct ClientStream {
     intake: Intake,
     /// What stands in for files in that which is written.
     stand_ins: StandIns,
+    turn: Turn,
     /// Our side is ended.
     shut: bool,
     /// For one end or the other.
@@ -41,7 +43,7 @@ pub(super) struct ClientStream {
 
 impl ClientStream {
     pub(super) fn new(inner: TcpStream, pulse: Arc<Pulse>, intake: Intake, stand_ins: StandIns) -> Self {
-        Self { inner, pulse, intake, stand_ins, shut: false, timer: None }
+        Self { inner, pulse, intake, stand_ins, turn: Turn::default(), shut: false, timer: None }
     }
 
     /// Waits for a byte, or for the end.
@@ -60,8 +62,10 @@ impl ClientStream {
                 Next::Wait => return Poll::Pending,
                 Next::Break(refusal) => return Poll::Ready(Err(refusal.into())),
             }
+            ready!(self.turn.poll_begin(cx));
             let before = buf.filled().len();
             ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
+            self.turn.moved(buf.filled().len() - before);
             if buf.filled().len() == before {
                 self.pulse.end();
                 continue;
@@ -138,8 +142,11 @@ impl ClientStream {
         }
     }
 
-    fn wrote<T>(&self, poll: Poll<T>) -> Poll<T> {
+    fn wrote(&mut self, poll: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         self.pulse.wrote(poll.is_pending());
+        if let Poll::Ready(Ok(count)) = poll {
+            self.turn.moved(count);
+        }
         poll
     }
 }
@@ -154,11 +161,13 @@ impl AsyncRead for ClientStream {
 
 impl AsyncWrite for ClientStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        ready!(self.turn.poll_begin(cx));
         let poll = if is_stand_in(buf) { self.poll_put(cx, &[IoSlice::new(buf)]) } else { Pin::new(&mut self.inner).poll_write(cx, buf) };
         self.wrote(poll)
     }
 
     fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        ready!(self.turn.poll_begin(cx));
         let poll = self.poll_put(cx, bufs);
         self.wrote(poll)
     }

@@ -4,6 +4,8 @@ mod admission;
 mod doors;
 mod hostile;
 mod limits;
+mod rest;
+mod shares;
 
 use std::collections::HashSet;
 use std::convert::Infallible;
@@ -298,23 +300,25 @@ fn a_drain_ends_at_its_deadline_and_a_stop_at_once() {
 #[test]
 fn connections_that_wait_in_the_kernel_are_served_before_the_end() {
     run(async {
-        let bound = bind("127.0.0.1:0", 1).unwrap();
-        let address = bound.local_addr();
-        let mut clients = Vec::new();
-        for _ in 0..20 {
-            let mut client = TcpStream::connect(address).await.unwrap();
-            client.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
-            clients.push(client);
+        for threads in [1, 3] {
+            let bound = bind("127.0.0.1:0", threads).unwrap();
+            let address = bound.local_addr();
+            let mut clients = Vec::new();
+            for _ in 0..20 {
+                let mut client = TcpStream::connect(address).await.unwrap();
+                client.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+                clients.push(client);
+            }
+            let (trigger, order) = shutdown();
+            trigger.drain();
+            let (_gate, closed) = watch::channel(false);
+            let (_sockets, listened) = watch::channel(map(&[&bound]));
+            let running = serve(&listened, threads, Settings::default(), move || Sample { gate: closed.clone() }, &order).unwrap();
+            for client in &mut clients {
+                assert!(read_until(client, "hi").await.ends_with("hi"));
+            }
+            running.join().await.unwrap();
         }
-        let (trigger, order) = shutdown();
-        trigger.drain();
-        let (_gate, closed) = watch::channel(false);
-        let (_sockets, listened) = watch::channel(map(&[&bound]));
-        let running = serve(&listened, 1, Settings::default(), move || Sample { gate: closed.clone() }, &order).unwrap();
-        for client in &mut clients {
-            assert!(read_until(client, "hi").await.ends_with("hi"));
-        }
-        running.join().await.unwrap();
     });
 }
 
