@@ -14,6 +14,7 @@ mod attempts;
 mod cgi;
 mod cli;
 mod clients;
+mod connections;
 mod container;
 mod demo;
 mod docs;

@@ -76,6 +76,11 @@ impl Pulse {
         self.read() & (PHASE | BLOCKED | ENDED | PART | WAITS) == IDLE | WAITS
     }
 
+    /// Whether nothing has come at all.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.read() & (PHASE | BLOCKED | ENDED | PART | WAITS) == WAITS
+    }
+
     /// Nobody waits for a head any more, but for a byte.
     pub(super) fn rest(&self) {
         self.0.store(self.read() & !WAITS, Ordering::Relaxed);
@@ -162,9 +167,9 @@ mod tests {
     fn who_waits_for_a_head_with_nothing_in_hand_is_quiet_and_may_rest_without_an_event() {
         let pulse = Pulse::default();
         pulse.looked(false, true);
-        assert!(!pulse.is_quiet(), "it has not asked yet");
+        assert!(pulse.is_fresh() && !pulse.is_quiet(), "it has not asked yet");
         pulse.enter(Phase::Busy);
-        assert!(!pulse.is_quiet());
+        assert!(!pulse.is_fresh() && !pulse.is_quiet());
         pulse.enter(Phase::Idle);
         pulse.wrote(true);
         assert!(!pulse.is_quiet(), "the answer is not out");
