@@ -11,11 +11,11 @@ use crate::support::daemon::{Daemon, PATIENCE};
 use crate::support::keepalive::Agent;
 use crate::support::scratch;
 
-/// Connections that are there before it is measured: as many as a thread lets be ready for the next request at once, and more.
+/// Connections that are there before it is measured: more than those that have asked last, and do not rest yet.
 const BEFORE: usize = 1_000;
 /// Connections that are measured.
 const MORE: usize = 2_000;
-/// Bytes of the process that a connection may have while it rests: 10,000 are less than 65 MB, and those that are ready 13 MB more.
+/// Bytes of the process that a connection may have while it rests: 10,000 are less than 65 MB.
 const MOST: u64 = 6_500;
 
 /// A small file, and one of a gigabyte that takes no place.

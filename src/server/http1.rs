@@ -5,8 +5,7 @@
 //! connection taken apart that has bytes or a part of a message in hand.
 //!
 //! hyper's connection is some 25 KB: two buffers of 8 KB, and a request's future. So it is built when the first byte comes, and taken apart
-//! again when the registry has found the connection at rest, or has enough others that do not: 10,000 connections that rest are some 35 MB,
-//! and not 290.
+//! again when the registry has found the connection at rest: 10,000 connections that rest are some 35 MB, and not 290.
 
 use std::cell::Cell;
 use std::convert::Infallible;

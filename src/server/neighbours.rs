@@ -66,7 +66,7 @@ impl Neighbours {
         match stream.into_std() {
             Ok(stream) => permit.send(Passed { stream, client, seat, open }),
             Err(error) => {
-                tracing::debug!(%client, error = &error as &dyn std::error::Error, "a connection was lost on its way to its thread")
+                tracing::debug!(%client, error = &error as &dyn std::error::Error, "a connection was lost on its way to its thread");
             }
         }
         None

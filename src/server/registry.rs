@@ -12,6 +12,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::Settings;
 use super::door::Door;
@@ -21,9 +22,11 @@ use crate::listen::{Limits, Options, Seat};
 /// Connections that a sweep sends to rest: some 2 ms of the thread's time, which those that do not rest wait for.
 const AT_ONCE: usize = 1000;
 
-/// When more are awake, who is quiet rests at once: some 25 KB each, 13 MB of a thread. A sweep alone would come too late for many that come
-/// in a second, and the allocator gives back late what was taken once.
-const AWAKE: usize = 512;
+/// While more are awake, some 25 KB each, it is looked more often who is quiet: those that come and go silent within a second would take
+/// memory that the allocator gives back late. Who asks again and again is not sent to rest by that: to wake costs some 8,000 instructions.
+const AWAKE: usize = 256;
+/// That often.
+const HURRY: Duration = Duration::from_millis(100);
 
 /// The connections of one thread.
 #[derive(Debug)]
@@ -34,6 +37,8 @@ pub(super) struct Registry {
     holds: Cell<usize>,
     /// Connections that do not rest.
     awake: Cell<usize>,
+    /// Rung when they become too many.
+    crowded: Notify,
     /// The shortest limit in time of those who come in now.
     shortest: Cell<Duration>,
     changed: Notify,
@@ -80,6 +85,7 @@ impl Registry {
             next: Cell::new(0),
             holds: Cell::new(0),
             awake: Cell::new(0),
+            crowded: Notify::new(),
             shortest: Cell::new(Duration::MAX),
             changed: Notify::new(),
         })
@@ -140,7 +146,12 @@ impl Registry {
         let mut least = Duration::MAX;
         loop {
             let tick = (least.min(self.shortest.get()) / 4).clamp(Duration::from_millis(10), Duration::from_secs(1));
-            tokio::time::sleep(tick).await;
+            let (began, crowded) = (Instant::now(), self.awake.get() > AWAKE);
+            tokio::select! {
+                () = tokio::time::sleep(if crowded { tick.min(HURRY) } else { tick }) => {}
+                () = self.crowded.notified(), if !crowded => {}
+            }
+            let tick = began.elapsed();
             least = Duration::MAX;
             let mut to_rest = AT_ONCE;
             for slot in self.slots.borrow().values() {
@@ -175,15 +186,18 @@ impl Place {
         Poll::Pending
     }
 
-    /// Whether it is to rest if it is quiet: a sweep has found it so, since this was asked last, or too many are awake.
+    /// Whether a sweep has sent it to rest, since this was asked last.
     pub(super) fn may_rest(&self) -> bool {
-        self.slot.rested.take() || self.registry.awake.get() > AWAKE
+        self.slot.rested.take()
     }
 
     /// Counts it among those that do not rest, for as long as what it gives is held.
     pub(super) fn awake(&self) -> Awake<'_> {
         let count = &self.registry.awake;
         count.set(count.get() + 1);
+        if count.get() == AWAKE + 1 {
+            self.registry.crowded.notify_one();
+        }
         Awake(count)
     }
 }

@@ -127,7 +127,9 @@ impl ClientStream {
         }
         let mut space = [MaybeUninit::uninit(); TOGETHER];
         let mut joined = ReadBuf::uninit(&mut space);
-        bufs.iter().for_each(|buf| joined.put_slice(buf));
+        for buf in bufs {
+            joined.put_slice(buf);
+        }
         Pin::new(&mut self.inner).poll_write(cx, joined.filled())
     }
 
