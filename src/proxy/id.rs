@@ -8,9 +8,18 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RequestId(u64);
 
+impl RequestId {
+    /// Its digits.
+    #[must_use]
+    pub fn digits(self) -> [u8; 16] {
+        // The shift leaves four bits of it: an index of the digits.
+        std::array::from_fn(|at| b"0123456789abcdef"[(self.0 >> (60 - 4 * at)) as usize & 15])
+    }
+}
+
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
+        f.write_str(str::from_utf8(&self.digits()).unwrap_or_default())
     }
 }
 

@@ -12,7 +12,8 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 
-use super::access::{Access, Sink};
+use super::access::{Access, Part, Sink};
+use super::fields::Seen;
 use super::id::RequestId;
 use super::peer::Peer;
 use super::rescue::Cause;
@@ -77,12 +78,19 @@ impl Recorder {
         Self { shard, log }
     }
 
-    /// Begins the record of a request whose head came at `began`.
-    pub(super) fn begin<B>(&self, began: Instant, request: &Request<B>, peer: &Peer, id: RequestId, found: Option<&Match>) -> Record {
+    /// Begins the record of a request, of whose fields these were seen, and whose head came at `began`.
+    pub(super) fn begin<B>(
+        &self,
+        began: Instant,
+        request: (&Request<B>, Seen),
+        peer: &Peer,
+        id: RequestId,
+        found: Option<&Match>,
+    ) -> Record {
         let app = found.map(|found| self.shard.app(found.app.name.as_str()));
         let matched = app.as_ref().zip(found).map(|(app, found)| app.route(found.rule, &found.rule().name));
         let route = matched.unwrap_or_else(|| self.shard.unmatched());
-        self.record(began, app, route, || Access::of(request, peer, id))
+        self.record(began, app, route, || Access::of(request.0, request.1, peer, id))
     }
 
     /// Begins the record of a request that nobody read, at its refusal.
@@ -254,9 +262,12 @@ impl Drop for Record {
         (access.status, access.received, access.sent) = (self.status, received, sent);
         (access.took, access.upstream) = (now - self.began, upstream.get());
         if self.app.is_some() {
-            (access.app, access.rule) = (Some(self.route.app().into()), Some(self.route.rule().into()));
+            access.name(Part::App, self.route.app());
+            access.name(Part::Rule, self.route.rule());
         }
-        access.backend = self.backend.get_mut().as_ref().map(|backend| backend.name().into());
+        if let Some(backend) = self.backend.get_mut() {
+            access.name(Part::Backend, backend.name());
+        }
         sink(access);
     }
 }
