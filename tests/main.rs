@@ -15,6 +15,7 @@ mod cgi;
 mod cli;
 mod clients;
 mod container;
+mod cost;
 mod demo;
 mod docs;
 mod endpoints;

@@ -5,6 +5,8 @@
 mod before;
 mod reroute;
 
+use std::rc::Rc;
+
 use http::header::{EXPECT, HOST, LOCATION, UPGRADE};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
@@ -54,7 +56,7 @@ pub(super) struct Forward<'a> {
     mirrors: Vec<usize>,
     /// What led here from other rules of the App; none: the client itself asks for this.
     detour: Option<Box<Detour>>,
-    record: &'a Record,
+    record: Rc<Record>,
 }
 
 /// The script that runs.
@@ -74,7 +76,7 @@ impl<'a> Forward<'a> {
         client: Option<OnUpgrade>,
         peer: &'a Peer,
         id: RequestId,
-        record: &'a Record,
+        record: Rc<Record>,
     ) -> Self {
         let (mut parts, body) = request.into_parts();
         let Head { host, path, seen } = head;
@@ -109,8 +111,8 @@ impl<'a> Forward<'a> {
     }
 
     /// Where it is counted.
-    pub(super) fn record(&self) -> &'a Record {
-        self.record
+    pub(super) fn record(&self) -> &Rc<Record> {
+        &self.record
     }
 
     /// Where its client was before, and is to stay.

@@ -41,6 +41,10 @@ fn host<B>(request: &Request<B>) -> Text {
         return Text::from(&*without_dots(authority.host()).to_ascii_lowercase());
     }
     let Some(value) = request.headers().get(HOST) else { return Text::Empty };
+    let field = value.as_bytes();
+    if !field.ends_with(b".") && field.iter().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.')) {
+        return Text::beginning(value, field.len());
+    }
     let field = value.to_str().unwrap_or_default();
     // The colons of an IPv6 address stand inside of brackets.
     let host = without_dots(match field.rsplit_once(':') {

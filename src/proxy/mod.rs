@@ -103,24 +103,37 @@ impl Proxy {
         self.recorder.tidy(&**self.snapshot.borrow_mut().load());
     }
 
-    /// Answers a request.
-    pub async fn answer(&self, mut request: Request<Incoming>, peer: &Peer) -> Response<AnswerBody> {
+    /// Answers a request. What needs no wait is done at once: the future has no room for the request (800 bytes, copied at every step).
+    pub fn answer<'a>(&'a self, request: Request<Incoming>, peer: &'a Peer) -> impl Future<Output = Response<AnswerBody>> + 'a {
+        let begun = self.begin(request, peer);
+        async move {
+            match begun {
+                Err(answer) => *answer,
+                Ok((found, forward)) => {
+                    let record = forward.record().clone();
+                    let answer = self.serve(&found, forward).await;
+                    record.answered(answer)
+                }
+            }
+        }
+    }
+
+    /// A request on its way, and the rule that it has to follow; or the answer, if there is one already.
+    fn begin<'a>(&self, mut request: Request<Incoming>, peer: &'a Peer) -> Result<(Match, Box<Forward<'a>>), Box<Response<AnswerBody>>> {
         if request.uri().path() == "*" {
-            return self.about(&request, peer);
+            return Err(Box::new(self.about(&request, peer)));
         }
         let (began, id, seen) = (std::time::Instant::now(), self.ids.next(), Seen::of(request.headers()));
         let client = hop::wants_upgrade(&request, seen).then(|| hyper::upgrade::on(&mut request));
         let found = self.find(&request, seen, peer);
         let record = self.recorder.begin(began, (&request, seen), peer, id, found.as_ref().ok().map(|(_, found)| found));
-        let answer = match found {
-            Err(cause) => rescue::answer_of_ours(&cause, &Asked::by(id, seen, request.headers())),
-            Ok((head, found)) => {
-                // In one place for its whole way: the steps hand it on, and each would copy it twice.
-                let forward = Box::new(Forward::new(head, request, client, peer, id, &record));
-                self.serve(&found, forward).await
+        match found {
+            Ok((head, found)) => Ok((found, Box::new(Forward::new(head, request, client, peer, id, record)))),
+            Err(cause) => {
+                let answer = rescue::answer_of_ours(&cause, &Asked::by(id, seen, request.headers()));
+                Err(Box::new(record.answered(answer)))
             }
-        };
-        record.answered(answer)
+        }
     }
 
     /// Answers what the server did not let through. `line`: the request line, as far as it came. It is counted and logged like any other.
@@ -155,10 +168,15 @@ impl Proxy {
 
     /// An answer, or the one that says why there is none; filters see both.
     async fn serve(&self, found: &Match, forward: Box<Forward<'_>>) -> Response<ResponseBody> {
-        let record = forward.record();
+        let record = forward.record().clone();
         let asked = Asked::by(forward.values().id, forward.seen(), forward.headers());
         let mut rest = Vec::new();
-        let mut answer = match self.within_limit(found, forward, &mut rest).await {
+        let answer = match found.rule().timeouts.request {
+            None => self.steps(found, forward, &mut rest).await,
+            // Boxed, so that requests without a limit have no room for it.
+            Some(limit) => Box::pin(self.within(limit, found, forward, &mut rest)).await,
+        };
+        let mut answer = match answer {
             Ok(answer) => answer,
             Err(cause) => {
                 record.failed(&cause);
@@ -171,17 +189,15 @@ impl Proxy {
     }
 
     /// Inside the rule's time limit.
-    async fn within_limit<'f>(
+    async fn within<'f>(
         &self,
+        limit: Duration,
         found: &'f Match,
         forward: Box<Forward<'f>>,
         rest: &mut Vec<Rest<'f>>,
     ) -> Result<Response<ResponseBody>, Cause> {
-        let record = forward.record();
-        let Some(limit) = found.rule().timeouts.request else { return self.steps(found, forward, rest).await };
-        let deadline = Instant::now() + limit;
-        // Boxed, so that requests without a limit have no room for it.
-        match tokio::time::timeout_at(deadline, Box::pin(self.steps(found, forward, rest))).await {
+        let (record, deadline) = (forward.record().clone(), Instant::now() + limit);
+        match tokio::time::timeout_at(deadline, self.steps(found, forward, rest)).await {
             Ok(answer) => answer.map(|answer| answer.map(|body| body.until(deadline))),
             // The backend is not late, it is not there.
             Err(_) if record.is_waiting() => Err(Cause::Backend(Error::Unavailable)),
