@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use http::header::{HOST, REFERER, USER_AGENT};
-use http::{HeaderName, Request, Version};
+use http::{HeaderName, HeaderValue, Request, Version};
 
 use super::fields::{Kind, Seen};
 use super::id::RequestId;
@@ -118,8 +118,7 @@ impl Access {
 
     /// What is known at the start. `seen`: its fields.
     pub(super) fn of<B>(request: &Request<B>, seen: Seen, peer: &Peer, id: RequestId) -> Box<Self> {
-        let field =
-            |kind: Kind, name: HeaderName| seen.has(kind).then(|| request.headers().get(name)).flatten().map(|value| value.as_bytes());
+        let field = |kind: Kind, name: HeaderName| seen.has(kind).then(|| request.headers().get(name)).flatten().map(HeaderValue::as_bytes);
         let fields = [
             (Part::Host, field(Kind::Host, HOST)),
             (Part::Referer, field(Kind::Referer, REFERER)),

@@ -12,8 +12,11 @@ impl RequestId {
     /// Its digits.
     #[must_use]
     pub fn digits(self) -> [u8; 16] {
-        // The shift leaves four bits of it: an index of the digits.
-        std::array::from_fn(|at| b"0123456789abcdef"[(self.0 >> (60 - 4 * at)) as usize & 15])
+        let bytes = self.0.to_be_bytes();
+        std::array::from_fn(|at| {
+            let pair = bytes[at / 2];
+            b"0123456789abcdef"[usize::from(if at % 2 == 0 { pair >> 4 } else { pair & 15 })]
+        })
     }
 }
 

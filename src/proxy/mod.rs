@@ -103,22 +103,20 @@ impl Proxy {
         self.recorder.tidy(&**self.snapshot.borrow_mut().load());
     }
 
-    /// Answers a request. What needs no wait is done at once: the future has no room for the request (800 bytes, copied at every step).
-    pub fn answer<'a>(&'a self, request: Request<Incoming>, peer: &'a Peer) -> impl Future<Output = Response<AnswerBody>> + 'a {
-        let begun = self.begin(request, peer);
-        async move {
-            match begun {
-                Err(answer) => *answer,
-                Ok((found, forward)) => {
-                    let record = forward.record().clone();
-                    let answer = self.serve(&found, forward).await;
-                    record.answered(answer)
-                }
+    /// Answers a request.
+    pub async fn answer(&self, request: Request<Incoming>, peer: &Peer) -> Response<AnswerBody> {
+        match self.begin(request, peer) {
+            Err(answer) => *answer,
+            Ok((found, forward)) => {
+                let record = forward.record().clone();
+                let answer = self.serve(&found, forward).await;
+                record.answered(answer)
             }
         }
     }
 
-    /// A request on its way, and the rule that it has to follow; or the answer, if there is one already.
+    /// A request on its way, and the rule that it has to follow; or the answer, if there is one already. The request is in one place from
+    /// here on: the steps hand it on, and each would copy it twice.
     fn begin<'a>(&self, mut request: Request<Incoming>, peer: &'a Peer) -> Result<(Match, Box<Forward<'a>>), Box<Response<AnswerBody>>> {
         if request.uri().path() == "*" {
             return Err(Box::new(self.about(&request, peer)));
