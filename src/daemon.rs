@@ -11,8 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::UPGRADE;
-use http::{HeaderValue, Request, Response};
+use http::{Request, Response};
 use hyper::body::Incoming;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
@@ -25,7 +24,7 @@ use crate::container::Runtimes;
 use crate::container::watch::{Starts, Watcher};
 use crate::listen::Sharing;
 use crate::metrics::{Connected, Metrics, Shard, TurnedAway};
-use crate::proxy::{AnswerBody, Peer, Proxy, Sink, Verifier};
+use crate::proxy::{AnswerBody, Downstream, Peer, Proxy, Sink, Verifier};
 use crate::reconcile::{Listening, Reconciler};
 use crate::server::{self, Connection, Refused};
 use crate::snapshot::{Reader, Snapshot};
@@ -244,9 +243,7 @@ impl server::Service for Web {
     type Body = AnswerBody;
 
     async fn call(&self, request: Request<Incoming>, connection: &Rc<Connection>) -> Response<AnswerBody> {
-        // Only a tunnel outlives its request.
-        let in_flight = request.headers().contains_key(UPGRADE).then(|| -> Rc<dyn std::fmt::Debug> { Rc::new(connection.hold()) });
-        let peer = peer(connection, in_flight);
+        let peer = peer(connection);
         let peer = match connection.believed() {
             None => peer,
             Some(proxies) => peer.speaking_for(request.headers(), proxies),
@@ -255,7 +252,7 @@ impl server::Service for Web {
     }
 
     fn refuse(&self, refused: &Refused, connection: &Rc<Connection>) -> Response<AnswerBody> {
-        self.proxy.refuse(refused.refusal.status(), refused.refusal.to_string(), &refused.line, &peer(connection, None))
+        self.proxy.refuse(refused.refusal.status(), refused.refusal.to_string(), &refused.line, &peer(connection))
     }
 
     fn stand_in(&self, body: &mut AnswerBody, stand_ins: &StandIns) {
@@ -271,18 +268,24 @@ impl server::Service for Web {
     }
 }
 
+impl Downstream for Connection {
+    fn hold(&self) -> Box<dyn std::fmt::Debug> {
+        Box::new(Self::hold(self))
+    }
+}
+
 /// A connection as the proxy sees it.
-fn peer(connection: &Connection, in_flight: Option<Rc<dyn std::fmt::Debug>>) -> Peer {
+fn peer(connection: &Rc<Connection>) -> Peer {
     Peer {
         client: connection.client,
         server: connection.server,
         socket: connection.socket,
         scheme: connection.scheme.as_str(),
         port: connection.server.port(),
-        client_ip: HeaderValue::from_str(&connection.client.ip().to_string()).unwrap_or(HeaderValue::from_static("")),
+        client_ip: connection.client_ip.clone(),
         via: None,
         body_timeout: connection.limits().body_timeout,
-        in_flight,
+        connection: Some(connection.clone()),
     }
 }
 

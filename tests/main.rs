@@ -16,6 +16,7 @@ mod cli;
 mod clients;
 mod connections;
 mod container;
+mod cost;
 mod demo;
 mod docs;
 mod endpoints;

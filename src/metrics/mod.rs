@@ -9,6 +9,7 @@ mod control;
 mod families;
 mod fault;
 mod held_up;
+mod name_hash;
 mod shard;
 #[cfg(test)]
 mod tests;

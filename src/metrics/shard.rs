@@ -12,6 +12,7 @@ use super::Served;
 use super::cell::{Counter, Gauge, Histogram};
 use super::fault::Fault;
 use super::held_up::HeldUp;
+use super::name_hash::ByName;
 use super::turned_away::TurnedAway;
 
 /// Cells beyond twice what was needed last are worth a look at what is needed now.
@@ -21,7 +22,7 @@ const SPARE: usize = 64;
 #[derive(Debug)]
 pub struct Shard {
     shared: Arc<Shared>,
-    apps: RefCell<HashMap<Box<str>, Rc<App>>>,
+    apps: RefCell<HashMap<Box<str>, Rc<App>, ByName>>,
     /// Requests that no rule was found for.
     unmatched: Rc<RouteCounts>,
     /// Cells that were left by the last [`Shard::forget`].

@@ -38,17 +38,13 @@ impl Proxy {
         app: &Arc<CompiledApp>,
         rule: &Rule,
         index: usize,
-        mut forward: Box<Forward<'f>>,
+        forward: Box<Forward<'f>>,
     ) -> Result<Answered<'f>, Cause> {
-        let (backend, record) = (&app.backends[index], forward.record());
+        let (backend, record) = (&app.backends[index], &forward.record().clone());
         record.asks(app, index);
         let (visit, wish) = (Visit::of(&forward), Client::of(&forward).wish(backend));
-        let mut body = forward.take_body(rule)?;
-        self.mirror(app, rule, &forward, &mut body);
-        // With a body the client may be the cause when it passes.
-        let limit = rule.timeouts.request.filter(|_| body.length() == Some(0));
         let mut attempts = Attempts::new(rule, backend);
-        let mut errand = Errand::new(forward, body, backend, attempts.repeats())?;
+        let (mut errand, limit) = self.errand(app, rule, backend, forward, attempts.repeats())?;
         let (mut moved, mut held): (Option<hold::Place>, _) = (None, None);
         loop {
             let (app, index) = moved.as_ref().map_or((app, index), |place| (&place.app, place.backend));
@@ -81,6 +77,23 @@ impl Proxy {
                 }
             }
         }
+    }
+
+    /// What is sent, copies of it on their way; and how long the backend may take for it, where nobody else can be the cause when that passes.
+    /// No part of [`Self::exchange`], which would have room for a body and a request until its end.
+    fn errand<'f>(
+        &self,
+        app: &Arc<CompiledApp>,
+        rule: &Rule,
+        backend: &Backend,
+        mut forward: Box<Forward<'f>>,
+        repeats: bool,
+    ) -> Result<(Errand<'f>, Option<Duration>), Cause> {
+        let mut body = forward.take_body(rule)?;
+        self.mirror(app, rule, &forward, &mut body);
+        // With a body the client may be the cause.
+        let limit = rule.timeouts.request.filter(|_| body.length() == Some(0));
+        Ok((Errand::new(forward, body, backend, repeats)?, limit))
     }
 
     /// Waits for a backend that is away. `held`: when its absence is over in any case.

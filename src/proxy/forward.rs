@@ -2,6 +2,7 @@
 //!
 //! In: a head that was matched, the request. Out: a request for a backend. Never: a field of the client that only we may set.
 
+mod before;
 mod reroute;
 
 use std::rc::Rc;
@@ -12,6 +13,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
+use before::Before;
+
+use super::fields::{Kind, Seen, is_claim};
 use super::head::Head;
 use super::hop::{self, Tunnel};
 use super::id::RequestId;
@@ -19,6 +23,7 @@ use super::peer::Peer;
 use super::record::Record;
 use super::redirect::Detour;
 use super::rescue::Cause;
+use super::text::Text;
 use super::trust::{X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PORT, X_FORWARDED_PROTO};
 use super::values::Values;
 use crate::api::v1::HttpProtocol;
@@ -31,16 +36,17 @@ const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 pub(super) struct Forward<'a> {
     values: Values<'a>,
     /// The path that was matched: the client's own space.
-    matched: Rc<str>,
+    matched: Text,
+    /// The head; its target is what the client asked for, byte for byte.
     parts: http::request::Parts,
-    /// The fields as they came, if filters have changed some.
-    came: Option<Box<HeaderMap>>,
+    /// The fields that came with it.
+    seen: Seen,
+    /// The fields as they came, as far as filters have changed them.
+    before: Before,
     body: Option<Incoming>,
     upgrade: Option<(HeaderValue, OnUpgrade)>,
     /// The `Host` that a filter has set.
     host: Option<HeaderValue>,
-    /// What the client asked for, byte for byte.
-    target: Uri,
     script: Option<Script>,
     /// Where its client was before, if the rule keeps it there.
     stay: Option<Place>,
@@ -50,7 +56,7 @@ pub(super) struct Forward<'a> {
     mirrors: Vec<usize>,
     /// What led here from other rules of the App; none: the client itself asks for this.
     detour: Option<Box<Detour>>,
-    record: &'a Record,
+    record: Rc<Record>,
 }
 
 /// The script that runs.
@@ -62,35 +68,39 @@ struct Script {
 }
 
 impl<'a> Forward<'a> {
-    /// A request as it came, without the fields that belong to its connection or that only we may set.
+    /// A request as it came, without the fields that belong to its connection or that only we may set. `client`: the connection, if it
+    /// asks for another protocol.
     pub(super) fn new(
-        head: &Head,
+        head: Head,
         request: Request<Incoming>,
         client: Option<OnUpgrade>,
         peer: &'a Peer,
         id: RequestId,
-        record: &'a Record,
+        record: Rc<Record>,
     ) -> Self {
         let (mut parts, body) = request.into_parts();
-        let protocol = parts.headers.get(UPGRADE).cloned();
-        hop::clean(&mut parts.headers);
-        forget_claims(&mut parts.headers);
-        let values = Values { host: head.host().clone(), path: head.path().clone(), query: parts.uri.query().map(Into::into), peer, id };
-        let upgrade = protocol.zip(client);
-        let target = parts.uri.clone();
-        if let Some(authority) = target.authority() {
+        let Head { host, path, seen } = head;
+        let upgrade = client.and_then(|client| Some((parts.headers.get(UPGRADE)?.clone(), client)));
+        hop::clean_of(&mut parts.headers, seen);
+        if seen.has(Kind::Claim) {
+            forget_claims(&mut parts.headers);
+        }
+        let query = parts.uri.path_and_query().filter(|target| target.query().is_some()).cloned().map(Text::Query);
+        let matched = path.clone();
+        let values = Values { host, path, query, peer, id };
+        if let Some(authority) = parts.uri.authority() {
             // RFC 9112 section 3.2.2: an absolute target speaks for a field that is not there.
             parts.headers.entry(HOST).or_insert(HeaderValue::from_str(authority.as_str()).unwrap_or(HeaderValue::from_static("")));
         }
         Self {
             values,
-            matched: head.path().clone(),
+            matched,
             parts,
-            came: None,
+            seen,
+            before: Before::default(),
             body: Some(body),
             upgrade,
             host: None,
-            target,
             script: None,
             stay: None,
             user: None,
@@ -101,8 +111,8 @@ impl<'a> Forward<'a> {
     }
 
     /// Where it is counted.
-    pub(super) fn record(&self) -> &'a Record {
-        self.record
+    pub(super) fn record(&self) -> &Rc<Record> {
+        &self.record
     }
 
     /// Where its client was before, and is to stay.
@@ -135,15 +145,31 @@ impl<'a> Forward<'a> {
         &self.parts.headers
     }
 
+    /// Which fields came with it.
+    pub(super) fn seen(&self) -> Seen {
+        self.seen
+    }
+
     /// The fields of the head, for filters.
     pub(super) fn headers_mut(&mut self) -> &mut HeaderMap {
-        self.came.get_or_insert_with(|| Box::new(self.parts.headers.clone()));
+        self.before.note_all(&self.parts.headers);
         &mut self.parts.headers
+    }
+
+    /// The same, for one that changes fields of these names only; and what its placeholders stand for.
+    pub(super) fn edits<'n>(&mut self, names: impl Iterator<Item = &'n HeaderName>) -> (&mut HeaderMap, &Values<'a>) {
+        self.before.note(&self.parts.headers, names);
+        (&mut self.parts.headers, &self.values)
     }
 
     /// What placeholders stand for now.
     pub(super) fn values(&self) -> &Values<'a> {
         &self.values
+    }
+
+    /// What placeholders stood for before filters changed the path.
+    pub(super) fn values_as_matched(&self) -> Values<'a> {
+        Values { path: self.matched.clone(), ..self.values.clone() }
     }
 
     /// The path in hand and the client's query.
@@ -220,8 +246,8 @@ impl<'a> Forward<'a> {
 
     /// The client's side of a tunnel, if it has asked for one.
     pub(super) fn take_tunnel(&mut self) -> Option<Tunnel> {
-        let in_flight = self.values.peer.in_flight.clone();
-        self.upgrade.take().map(|(_, client)| Tunnel { client, in_flight })
+        let (_, client) = self.upgrade.take()?;
+        Some(Tunnel { client, in_flight: self.values.peer.connection.as_ref().map(|connection| connection.hold()) })
     }
 
     /// The head of the request for an HTTP backend, without any upgrade.
@@ -244,7 +270,7 @@ impl<'a> Forward<'a> {
         let script = self.script.as_ref();
         fastcgi::Request {
             method: &self.parts.method,
-            uri: self.target.path_and_query().map_or("/", PathAndQuery::as_str),
+            uri: self.parts.uri.path_and_query().map_or("/", PathAndQuery::as_str),
             version: self.parts.version,
             headers: &self.parts.headers,
             path: &self.values.path,
@@ -291,24 +317,12 @@ pub(super) fn address(headers: &mut HeaderMap, peer: &Peer, host: Option<HeaderV
     headers.remove(EXPECT);
 }
 
-/// What a client says of itself is not believed; what a trusted proxy says has been read by then.
+/// What a client says of itself is forgotten; what a trusted proxy says has been read by then.
 fn forget_claims(headers: &mut HeaderMap) {
     let claims: Vec<HeaderName> = headers.keys().filter(|name| is_claim(name.as_str())).cloned().collect();
     for name in claims {
         headers.remove(name);
     }
-}
-
-/// `_` counts as `-`: many applications take one for the other. `X-Accel-Mapping` and `X-Sendfile-Type` tell an application (Rack) what a
-/// proxy does with files: a client could have any file sent.
-fn is_claim(name: &str) -> bool {
-    let is = |wanted: &str| name.len() == wanted.len() && starts(name, wanted);
-    starts(name, "x-forwarded-") || is("x-real-ip") || is("forwarded") || starts(name, "x-accel-") || starts(name, "x-sendfile")
-}
-
-fn starts(name: &str, wanted: &str) -> bool {
-    let same = |(byte, wanted): (u8, u8)| byte == wanted || (byte == b'_' && wanted == b'-');
-    name.len() >= wanted.len() && name.bytes().zip(wanted.bytes()).all(same)
 }
 
 fn with_query(path: &str, query: Option<&str>) -> String {

@@ -8,9 +8,21 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RequestId(u64);
 
+impl RequestId {
+    /// Its digits.
+    #[must_use]
+    pub fn digits(self) -> [u8; 16] {
+        let bytes = self.0.to_be_bytes();
+        std::array::from_fn(|at| {
+            let pair = bytes[at / 2];
+            b"0123456789abcdef"[usize::from(if at % 2 == 0 { pair >> 4 } else { pair & 15 })]
+        })
+    }
+}
+
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
+        f.write_str(str::from_utf8(&self.digits()).unwrap_or_default())
     }
 }
 

@@ -7,6 +7,7 @@ mod attempt;
 mod balance;
 mod coding;
 mod errand;
+mod fields;
 mod filter;
 mod forward;
 mod head;
@@ -23,6 +24,7 @@ mod redirect;
 mod rescue;
 mod retry;
 mod session;
+mod text;
 mod trust;
 mod values;
 mod verdicts;
@@ -43,7 +45,8 @@ use crate::backend::{Error, Phase, ResponseBody, fastcgi, http as http_backend};
 use crate::metrics::Shard;
 use crate::route::{self, CompiledApp, Files, Match, Rule};
 use crate::snapshot::{Cached, Reader};
-pub use access::{Access, Sink};
+pub use access::{Access, Part, Sink};
+use fields::Seen;
 use filter::{Chain, Mirrors, Rest};
 use forward::Forward;
 use head::Head;
@@ -51,7 +54,7 @@ use hold::Holds;
 pub use id::RequestId;
 use id::RequestIds;
 use page::Asked;
-pub use peer::Peer;
+pub use peer::{Downstream, Peer};
 pub use record::AnswerBody;
 use record::Recorder;
 use rescue::Cause;
@@ -101,46 +104,58 @@ impl Proxy {
     }
 
     /// Answers a request.
-    pub async fn answer(&self, mut request: Request<Incoming>, peer: &Peer) -> Response<AnswerBody> {
-        if request.uri().path() == "*" {
-            return self.about(&request, peer);
-        }
-        let (began, id) = (std::time::Instant::now(), self.ids.next());
-        let client = hop::wants_upgrade(&request).then(|| hyper::upgrade::on(&mut request));
-        let found = self.find(&request, peer);
-        let record = self.recorder.begin(began, &request, peer, id, found.as_ref().ok().map(|(_, found)| found));
-        let answer = match found {
-            Err(cause) => rescue::answer_of_ours(&cause, &Asked::by(id, request.headers())),
-            Ok((head, found)) => {
-                // In one place for its whole way: the steps hand it on, and each would copy it twice.
-                let forward = Box::new(Forward::new(&head, request, client, peer, id, &record));
-                self.serve(&found, forward).await
+    pub async fn answer(&self, request: Request<Incoming>, peer: &Peer) -> Response<AnswerBody> {
+        match self.begin(request, peer) {
+            Err(answer) => *answer,
+            Ok((found, forward)) => {
+                let record = forward.record().clone();
+                let answer = self.serve(&found, forward).await;
+                record.answered(answer)
             }
-        };
-        record.answered(answer)
+        }
+    }
+
+    /// A request on its way, and the rule that it has to follow; or the answer, if there is one already. The request is in one place from
+    /// here on: the steps hand it on, and each would copy it twice.
+    fn begin<'a>(&self, mut request: Request<Incoming>, peer: &'a Peer) -> Result<(Match, Box<Forward<'a>>), Box<Response<AnswerBody>>> {
+        if request.uri().path() == "*" {
+            return Err(Box::new(self.about(&request, peer)));
+        }
+        let (began, id, seen) = (std::time::Instant::now(), self.ids.next(), Seen::of(request.headers()));
+        let client = hop::wants_upgrade(&request, seen).then(|| hyper::upgrade::on(&mut request));
+        let found = self.find(&request, seen, peer);
+        let record = self.recorder.begin(began, (&request, seen), peer, id, found.as_ref().ok().map(|(_, found)| found));
+        match found {
+            Ok((head, found)) => Ok((found, Box::new(Forward::new(head, request, client, peer, id, record)))),
+            Err(cause) => {
+                let answer = rescue::answer_of_ours(&cause, &Asked::by(id, seen, request.headers()));
+                Err(Box::new(record.answered(answer)))
+            }
+        }
     }
 
     /// Answers what the server did not let through. `line`: the request line, as far as it came. It is counted and logged like any other.
     pub fn refuse(&self, status: StatusCode, why: String, line: &[u8], peer: &Peer) -> Response<AnswerBody> {
         let id = self.ids.next();
         let record = self.recorder.begin_refused(std::time::Instant::now(), line, peer, id);
-        record.answered(rescue::answer_of_ours(&Cause::Refused(status, why), &Asked::by(id, &HeaderMap::new())))
+        record.answered(rescue::answer_of_ours(&Cause::Refused(status, why), &Asked::by(id, Seen::default(), &HeaderMap::new())))
     }
 
     /// `OPTIONS *` is about the server as a whole (RFC 9110 section 9.3.7): no App is asked.
     fn about(&self, request: &Request<Incoming>, peer: &Peer) -> Response<AnswerBody> {
-        let record = self.recorder.begin(std::time::Instant::now(), request, peer, self.ids.next(), None);
+        let seen = Seen::of(request.headers());
+        let record = self.recorder.begin(std::time::Instant::now(), (request, seen), peer, self.ids.next(), None);
         let mut answer = Response::new(ResponseBody::Empty);
         answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
         record.answered(answer)
     }
 
     /// Head, then route. The snapshot is loaded here, and nowhere else.
-    fn find(&self, request: &Request<Incoming>, peer: &Peer) -> Result<(Head, Match), Cause> {
-        let head = Head::read(request)?;
+    fn find(&self, request: &Request<Incoming>, seen: Seen, peer: &Peer) -> Result<(Head, Match), Cause> {
+        let head = Head::read(request, seen)?;
         let wanted = route::Request {
-            host: head.host(),
-            path: head.path(),
+            host: &head.host,
+            path: &head.path,
             query: request.uri().query(),
             method: request.method(),
             headers: request.headers(),
@@ -151,10 +166,15 @@ impl Proxy {
 
     /// An answer, or the one that says why there is none; filters see both.
     async fn serve(&self, found: &Match, forward: Box<Forward<'_>>) -> Response<ResponseBody> {
-        let (values, record) = (forward.values().clone(), forward.record());
-        let asked = Asked::by(values.id, forward.headers());
+        let record = forward.record().clone();
+        let asked = Asked::by(forward.values().id, forward.seen(), forward.headers());
         let mut rest = Vec::new();
-        let mut answer = match self.within_limit(found, forward, &mut rest).await {
+        let answer = match found.rule().timeouts.request {
+            None => self.steps(found, forward, &mut rest).await,
+            // Boxed, so that requests without a limit have no room for it.
+            Some(limit) => Box::pin(self.within(limit, found, forward, &mut rest)).await,
+        };
+        let mut answer = match answer {
             Ok(answer) => answer,
             Err(cause) => {
                 record.failed(&cause);
@@ -162,22 +182,20 @@ impl Proxy {
                 Box::pin(rescue::answer(&found.app, &cause, &asked)).await
             }
         };
-        filter::answer(rest, &mut answer, &values);
+        filter::answer(rest, &mut answer);
         answer
     }
 
     /// Inside the rule's time limit.
-    async fn within_limit<'f>(
+    async fn within<'f>(
         &self,
+        limit: Duration,
         found: &'f Match,
-        forward: Box<Forward<'_>>,
+        forward: Box<Forward<'f>>,
         rest: &mut Vec<Rest<'f>>,
     ) -> Result<Response<ResponseBody>, Cause> {
-        let record = forward.record();
-        let Some(limit) = found.rule().timeouts.request else { return self.steps(found, forward, rest).await };
-        let deadline = Instant::now() + limit;
-        // Boxed, so that requests without a limit have no room for it.
-        match tokio::time::timeout_at(deadline, Box::pin(self.steps(found, forward, rest))).await {
+        let (record, deadline) = (forward.record().clone(), Instant::now() + limit);
+        match tokio::time::timeout_at(deadline, self.steps(found, forward, rest)).await {
             Ok(answer) => answer.map(|answer| answer.map(|body| body.until(deadline))),
             // The backend is not late, it is not there.
             Err(_) if record.is_waiting() => Err(Cause::Backend(Error::Unavailable)),
@@ -189,7 +207,7 @@ impl Proxy {
     async fn steps<'f>(
         &self,
         found: &'f Match,
-        mut forward: Box<Forward<'_>>,
+        mut forward: Box<Forward<'f>>,
         rest: &mut Vec<Rest<'f>>,
     ) -> Result<Response<ResponseBody>, Cause> {
         let (app, rule) = (&found.app, found.rule());

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
+use super::fields::{Kind, Seen};
 use super::id::RequestId;
 use super::weighted::{self, Weight};
 use crate::backend::{Error, ResponseBody, files};
@@ -29,9 +30,9 @@ enum Form {
 }
 
 impl Asked {
-    /// Of a request's head. Lines of `Accept` after the first are not read.
-    pub(super) fn by(id: RequestId, headers: &HeaderMap) -> Self {
-        Self { id, accept: headers.get(ACCEPT).cloned() }
+    /// Of a request's head, of which these fields were `seen`. Lines of `Accept` after the first are not read.
+    pub(super) fn by(id: RequestId, seen: Seen, headers: &HeaderMap) -> Self {
+        Self { id, accept: seen.has(Kind::Accept).then(|| headers.get(ACCEPT).cloned()).flatten() }
     }
 
     /// The request's name.

@@ -1,5 +1,6 @@
 //! Who a request comes from, and where it arrived.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -7,6 +8,12 @@ use std::time::Duration;
 use http::HeaderValue;
 
 use super::trust::Via;
+
+/// A client's connection, which may be joined with a backend's.
+pub trait Downstream: fmt::Debug {
+    /// Counts a tunnel as in flight for as long as what it gives is held, so that a drain waits for it.
+    fn hold(&self) -> Box<dyn fmt::Debug>;
+}
 
 /// One downstream connection, as one of its requests sees it.
 #[derive(Debug, Clone)]
@@ -27,6 +34,6 @@ pub struct Peer {
     pub via: Option<Box<Via>>,
     /// How long the client may be silent inside a body.
     pub body_timeout: Duration,
-    /// Held by a tunnel for as long as it lives, so that a drain waits for it.
-    pub in_flight: Option<Rc<dyn std::fmt::Debug>>,
+    /// What a tunnel holds; none: there can't be one.
+    pub connection: Option<Rc<dyn Downstream>>,
 }

@@ -12,7 +12,8 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 
-use super::access::{Access, Sink};
+use super::access::{Access, Part, Sink};
+use super::fields::Seen;
 use super::id::RequestId;
 use super::peer::Peer;
 use super::rescue::Cause;
@@ -31,7 +32,8 @@ pub(super) struct Recorder {
     log: Option<Sink>,
 }
 
-/// One request. It is counted when this is dropped: its answer is out, or its client is gone.
+/// One request. It is counted when this is dropped: its answer is out, or its client is gone. In a place of its own: its answer's body
+/// has it, and is moved often.
 pub(super) struct Record {
     shard: Rc<Shard>,
     app: Option<Rc<metrics::App>>,
@@ -40,8 +42,8 @@ pub(super) struct Record {
     backend: RefCell<Option<Rc<BackendCounts>>>,
     began: Instant,
     /// When the 101 of a tunnel was there.
-    joined: Option<Instant>,
-    status: u16,
+    joined: Cell<Option<Instant>>,
+    status: Cell<u16>,
     /// Shared with the request's body, if there is one.
     received: OnceCell<Rc<Cell<u64>>>,
     sent: Cell<u64>,
@@ -57,7 +59,7 @@ pub(super) struct Record {
 }
 
 /// Begins a tunnel, which holds the record from then on.
-type Begin = Box<dyn FnOnce(Record)>;
+type Begin = Box<dyn FnOnce(Rc<Record>)>;
 
 struct Log {
     access: Box<Access>,
@@ -69,7 +71,7 @@ struct Log {
 /// The body of an answer, which counts its bytes.
 pub struct AnswerBody {
     body: ResponseBody,
-    record: Option<Record>,
+    record: Option<Rc<Record>>,
 }
 
 impl Recorder {
@@ -77,16 +79,23 @@ impl Recorder {
         Self { shard, log }
     }
 
-    /// Begins the record of a request whose head came at `began`.
-    pub(super) fn begin<B>(&self, began: Instant, request: &Request<B>, peer: &Peer, id: RequestId, found: Option<&Match>) -> Record {
+    /// Begins the record of a request, of whose fields these were seen, and whose head came at `began`.
+    pub(super) fn begin<B>(
+        &self,
+        began: Instant,
+        request: (&Request<B>, Seen),
+        peer: &Peer,
+        id: RequestId,
+        found: Option<&Match>,
+    ) -> Rc<Record> {
         let app = found.map(|found| self.shard.app(found.app.name.as_str()));
         let matched = app.as_ref().zip(found).map(|(app, found)| app.route(found.rule, &found.rule().name));
         let route = matched.unwrap_or_else(|| self.shard.unmatched());
-        self.record(began, app, route, || Access::of(request, peer, id))
+        self.record(began, app, route, || Access::of(request.0, request.1, peer, id))
     }
 
     /// Begins the record of a request that nobody read, at its refusal.
-    pub(super) fn begin_refused(&self, began: Instant, line: &[u8], peer: &Peer, id: RequestId) -> Record {
+    pub(super) fn begin_refused(&self, began: Instant, line: &[u8], peer: &Peer, id: RequestId) -> Rc<Record> {
         self.record(began, None, self.shard.unmatched(), || Access::of_line(line, peer, id))
     }
 
@@ -96,16 +105,16 @@ impl Recorder {
         app: Option<Rc<metrics::App>>,
         route: Rc<RouteCounts>,
         access: impl FnOnce() -> Box<Access>,
-    ) -> Record {
+    ) -> Rc<Record> {
         let log = self.log.clone().map(|sink| Log { access: access(), sink, asked: Cell::new(None), upstream: Cell::new(None) });
-        Record {
+        Rc::new(Record {
             shard: self.shard.clone(),
             app,
             route,
             backend: RefCell::default(),
             began,
-            joined: None,
-            status: CLIENT_CLOSED_REQUEST,
+            joined: Cell::new(None),
+            status: Cell::new(CLIENT_CLOSED_REQUEST),
             received: OnceCell::new(),
             sent: Cell::new(0),
             slot: OnceCell::new(),
@@ -113,7 +122,7 @@ impl Recorder {
             occupied: Cell::new(None),
             waiting: Cell::new(false),
             log,
-        }
+        })
     }
 
     /// Lets go of the counts of what is not served any more, if there is much of it.
@@ -214,7 +223,7 @@ impl Record {
     }
 
     /// Client and backend are joined once the answer is out: this is called then.
-    pub(super) fn join(&self, begin: impl FnOnce(Self) + 'static) {
+    pub(super) fn join(&self, begin: impl FnOnce(Rc<Self>) + 'static) {
         self.tunnel.set(Some(Box::new(begin)));
     }
 
@@ -224,12 +233,12 @@ impl Record {
     }
 
     /// The answer: from here on its body, or its tunnel, holds the record.
-    pub(super) fn answered(mut self, answer: Response<ResponseBody>) -> Response<AnswerBody> {
-        self.status = answer.status().as_u16();
+    pub(super) fn answered(self: Rc<Self>, answer: Response<ResponseBody>) -> Response<AnswerBody> {
+        self.status.set(answer.status().as_u16());
         let record = match self.tunnel.take() {
             None => Some(self),
             Some(begin) => {
-                self.joined = Some(Instant::now());
+                self.joined.set(Some(Instant::now()));
                 begin(self);
                 None
             }
@@ -248,15 +257,18 @@ impl Drop for Record {
     fn drop(&mut self) {
         let now = Instant::now();
         let (received, sent) = (self.received.get().map_or(0, |received| received.get()), self.sent.get());
-        self.route.count(self.status, self.joined.unwrap_or(now) - self.began, received, sent);
+        self.route.count(self.status.get(), self.joined.get().unwrap_or(now) - self.began, received, sent);
         let Some(Log { mut access, sink, upstream, .. }) = self.log.take() else { return };
         access.time = SystemTime::now();
-        (access.status, access.received, access.sent) = (self.status, received, sent);
+        (access.status, access.received, access.sent) = (self.status.get(), received, sent);
         (access.took, access.upstream) = (now - self.began, upstream.get());
         if self.app.is_some() {
-            (access.app, access.rule) = (Some(self.route.app().into()), Some(self.route.rule().into()));
+            access.name(Part::App, self.route.app());
+            access.name(Part::Rule, self.route.rule());
         }
-        access.backend = self.backend.get_mut().as_ref().map(|backend| backend.name().into());
+        if let Some(backend) = self.backend.get_mut() {
+            access.name(Part::Backend, backend.name());
+        }
         sink(access);
     }
 }

@@ -155,13 +155,14 @@ fn chain(error: &dyn std::error::Error) -> String {
 mod tests {
     use http::HeaderMap;
 
+    use super::super::fields::Seen;
     use super::super::id::RequestIds;
     use super::*;
 
     #[test]
     fn who_asks_where_no_listener_is_any_more_has_to_connect_anew() {
         for (miss, connection) in [(Miss::Listener, Some("close")), (Miss::Host, None), (Miss::Rule, None)] {
-            let asked = Asked::by(RequestIds::new().next(), &HeaderMap::new());
+            let asked = Asked::by(RequestIds::new().next(), Seen::default(), &HeaderMap::new());
             let answer = answer_of_ours(&Cause::NoRoute(miss), &asked);
             assert_eq!(answer.status(), StatusCode::NOT_FOUND);
             assert_eq!(answer.headers().get(CONNECTION).map(|value| value.to_str().unwrap()), connection, "{miss:?}");

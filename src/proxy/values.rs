@@ -2,21 +2,21 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
-use std::rc::Rc;
 
 use super::id::RequestId;
 use super::peer::Peer;
+use super::text::Text;
 use crate::route::{Placeholder, Template};
 
 /// The values of one request; clones are cheap.
 #[derive(Debug, Clone)]
 pub(super) struct Values<'a> {
     /// Lower case, without port.
-    pub(super) host: Rc<str>,
+    pub(super) host: Text,
     /// The path in hand: filters may have replaced it.
-    pub(super) path: Rc<str>,
+    pub(super) path: Text,
     /// Without its `?`.
-    pub(super) query: Option<Rc<str>>,
+    pub(super) query: Option<Text>,
     /// The downstream connection.
     pub(super) peer: &'a Peer,
     /// This request.

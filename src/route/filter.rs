@@ -52,11 +52,20 @@ pub enum Filter {
 #[derive(Debug, Default)]
 pub struct HeaderEdit {
     /// Replace all of the same name.
-    pub set: Vec<(HeaderName, Template)>,
+    pub set: Vec<(HeaderName, FieldValue)>,
     /// Added to those that are there.
-    pub add: Vec<(HeaderName, Template)>,
+    pub add: Vec<(HeaderName, FieldValue)>,
     /// Taken away.
     pub remove: Vec<HeaderName>,
+}
+
+/// The value of a field that is set.
+#[derive(Debug)]
+pub enum FieldValue {
+    /// The same for all requests: made once, and shared.
+    Fixed(HeaderValue),
+    /// With placeholders.
+    Filled(Template),
 }
 
 /// The client is sent elsewhere.

@@ -28,8 +28,8 @@ pub use balance::{Balance, Check, Checked, Ejection, Finding, HashKey, Question}
 pub use compression::{Coding, Codings, Compression};
 pub use endpoint::{Endpoint, Health, InFlight, State};
 pub use filter::{
-    Allowed, BasicAuth, Cors, Filter, ForwardAuth, HeaderEdit, IpAccess, MaxConnections, Mirror, Origin, OriginError, Origins, Passwords,
-    PathEdit, RateLimit, Redirect, Rewrite, Slot, Slots, Turn, Unusable,
+    Allowed, BasicAuth, Cors, FieldValue, Filter, ForwardAuth, HeaderEdit, IpAccess, MaxConnections, Mirror, Origin, OriginError, Origins,
+    Passwords, PathEdit, RateLimit, Redirect, Rewrite, Slot, Slots, Turn, Unusable,
 };
 pub use listeners::{Front, Listeners, Parent};
 pub use log_quota::LogQuota;

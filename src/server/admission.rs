@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 
+use http::HeaderValue;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
@@ -72,7 +73,9 @@ impl Arrival {
             return Err(TurnedAway::ClientLimit);
         }
         let Self { stream, seat, door, registry, .. } = self;
-        Ok((stream, Connection { client, server, socket, scheme: Scheme::Http, options, registry, door, seat: Rc::new(seat) }))
+        let client_ip = HeaderValue::try_from(client.ip().to_string()).unwrap_or(HeaderValue::from_static(""));
+        let seat = Rc::new(seat);
+        Ok((stream, Connection { client, client_ip, server, socket, scheme: Scheme::Http, options, registry, door, seat }))
     }
 }
 

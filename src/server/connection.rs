@@ -28,6 +28,8 @@ pub enum Scheme {
 pub struct Connection {
     /// The client's address; an IPv4 client of an IPv6 listener has its IPv4 address.
     pub client: SocketAddr,
+    /// Its IP address as a field's value, written once: 700 instructions.
+    pub client_ip: HeaderValue,
     /// Our address that it reached.
     pub server: SocketAddr,
     /// The address that the listener was bound to.

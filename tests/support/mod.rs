@@ -21,6 +21,8 @@ pub mod openmetrics;
 pub mod recorder;
 pub mod responder;
 pub mod site;
+pub mod strace;
+pub mod unix;
 
 use std::fs::OpenOptions;
 use std::io::Write;

@@ -25,7 +25,7 @@ impl Asked {
     }
 }
 
-/// An application on a port of the loopback; one request for each connection. Its threads end with the connections.
+/// An application on a port of the loopback; one request for each connection, unless it keeps them. Its threads end with the connections.
 pub struct Responder {
     address: SocketAddr,
     asked: Mutex<Receiver<Asked>>,
@@ -35,6 +35,16 @@ impl Responder {
     /// One whose standard output is what `answer` says.
     #[must_use]
     pub fn new(answer: impl Fn(&Asked) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        Self::answering(answer, false)
+    }
+
+    /// The same, with connections that it keeps for as long as the other side does.
+    #[must_use]
+    pub fn keeping(answer: impl Fn(&Asked) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        Self::answering(answer, true)
+    }
+
+    fn answering(answer: impl Fn(&Asked) -> Vec<u8> + Send + Sync + 'static, keeps: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (sender, asked) = channel();
@@ -43,10 +53,15 @@ impl Responder {
             for mut stream in listener.incoming().map_while(Result::ok) {
                 let (answer, sender) = (answer.clone(), sender.clone());
                 std::thread::spawn(move || {
-                    let request = read(&mut stream)?;
-                    let output = answer(&request);
-                    let _ = sender.send(request);
-                    stream.write_all(&records(&output)).ok()
+                    loop {
+                        let request = read(&mut stream)?;
+                        let output = answer(&request);
+                        let _ = sender.send(request);
+                        stream.write_all(&records(&output)).ok()?;
+                        if !keeps {
+                            return Some(());
+                        }
+                    }
                 });
             }
         });

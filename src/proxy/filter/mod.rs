@@ -37,8 +37,8 @@ pub(super) struct Chain<'c> {
 
 /// What a filter has still to do once the answer is there.
 pub(super) enum Rest<'f> {
-    /// Change its fields.
-    Headers(&'f HeaderEdit),
+    /// Change its fields, by what placeholders stood for when the request came.
+    Headers(&'f HeaderEdit, Values<'f>),
     /// Compress it.
     Compress(compression::Accepted<'f>),
     /// Say who may read it: this origin, or none.
@@ -50,16 +50,17 @@ impl Chain<'_> {
     pub(super) async fn request<'f>(
         &self,
         filters: &'f [Filter],
-        forward: &mut Forward<'_>,
+        forward: &mut Forward<'f>,
         rest: &mut Vec<Rest<'f>>,
     ) -> Result<Option<Response<ResponseBody>>, Cause> {
         for filter in filters {
             match filter {
                 Filter::RequestHeaders(edit) => {
-                    let values = forward.values().clone();
-                    headers::apply(edit, forward.headers_mut(), &values);
+                    let touched = edit.set.iter().chain(&edit.add).map(|(name, _)| name).chain(&edit.remove);
+                    let (headers, values) = forward.edits(touched);
+                    headers::apply(edit, headers, values);
                 }
-                Filter::ResponseHeaders(edit) => rest.push(Rest::Headers(edit)),
+                Filter::ResponseHeaders(edit) => rest.push(Rest::Headers(edit, forward.values_as_matched())),
                 Filter::Rewrite(rewrite) => self.rewrite(rewrite, forward),
                 Filter::Compression(compression) => rest.extend(compression::Accepted::by(compression, forward).map(Rest::Compress)),
                 Filter::IpAccess(access) => limits::access(access, forward)?,
@@ -100,10 +101,10 @@ impl Chain<'_> {
 }
 
 /// Changes an answer: the filter that came last is the first.
-pub(super) fn answer(rest: Vec<Rest<'_>>, answer: &mut Response<ResponseBody>, values: &Values<'_>) {
+pub(super) fn answer(rest: Vec<Rest<'_>>, answer: &mut Response<ResponseBody>) {
     for filter in rest.into_iter().rev() {
         match filter {
-            Rest::Headers(edit) => headers::apply(edit, answer.headers_mut(), values),
+            Rest::Headers(edit, values) => headers::apply(edit, answer.headers_mut(), &values),
             Rest::Compress(accepted) => accepted.apply(answer),
             Rest::Cors(cors, origin) => cors::tell(cors, origin, answer.headers_mut()),
         }

@@ -29,9 +29,7 @@ impl Forward<'_> {
     /// Asks for this in place of what the client asked for: as a new request, without a body, without what filters have made of the old
     /// one.
     pub(in crate::proxy) fn reroute(&mut self, path: &str, query: Option<&str>, detour: Box<Detour>) {
-        if let Some(came) = self.came.take() {
-            self.parts.headers = *came;
-        }
+        self.before.restore(&mut self.parts.headers);
         let conditions = if self.is_read() { &[][..] } else { &CONDITIONS };
         for name in OF_A_BODY.iter().chain(conditions) {
             self.parts.headers.remove(name);

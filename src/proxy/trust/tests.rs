@@ -20,7 +20,7 @@ fn peer() -> Peer {
         client_ip: HeaderValue::from_static("10.0.0.1"),
         via: None,
         body_timeout: Duration::MAX,
-        in_flight: None,
+        connection: None,
     }
 }
 

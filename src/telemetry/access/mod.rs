@@ -17,6 +17,7 @@ use clap::{Args, ValueEnum};
 
 use crate::metrics::{Control, Shard};
 use crate::proxy::{Access, Sink};
+use form::Clock;
 use output::Output;
 
 /// Requests that may wait for the writer.
@@ -82,7 +83,10 @@ enum Command {
 
 /// The thread that writes.
 struct Writer {
-    form: fn(&Access, &mut Vec<u8>),
+    form: fn(&Access, &mut Clock, &mut Vec<u8>),
+    clock: Clock,
+    /// Lines that are not written yet.
+    batch: Vec<u8>,
     queue: Receiver<Box<Access>>,
     output: Output,
     counts: Control,
@@ -102,7 +106,7 @@ impl Log {
         let output = Output::open(settings.file.as_deref())
             .map_err(|error| Error::Open(settings.file.as_deref().unwrap_or(Path::new("on standard output")).to_owned(), error))?;
         let ((queue, lines), (commands, orders), (end, ended)) = (sync_channel(QUEUE), channel(), channel());
-        let writer = Writer { form, queue: lines, output, counts: counts.clone() };
+        let writer = Writer { form, clock: Clock::default(), batch: Vec::new(), queue: lines, output, counts: counts.clone() };
         let writer = std::thread::Builder::new().name("access-log".to_owned()).spawn(move || {
             // Nothing is ever sent: that it is dropped says that the thread has ended.
             let _end: Sender<()> = end;
@@ -159,25 +163,25 @@ impl Writer {
 
     /// Writes what waits now; returns whether there was something.
     fn write_waiting(&mut self) -> bool {
-        let (mut batch, mut lines, mut left) = (Vec::new(), 0, QUEUE);
+        let (mut lines, mut left) = (0, QUEUE);
         while left > 0
             && let Ok(access) = self.queue.try_recv()
         {
-            (self.form)(&access, &mut batch);
+            (self.form)(&access, &mut self.clock, &mut self.batch);
             (lines, left) = (lines + 1, left - 1);
-            if batch.len() >= BATCH {
-                self.write(&mut batch, &mut lines);
+            if self.batch.len() >= BATCH {
+                self.write(&mut lines);
             }
         }
-        self.write(&mut batch, &mut lines);
+        self.write(&mut lines);
         left < QUEUE
     }
 
-    fn write(&mut self, batch: &mut Vec<u8>, lines: &mut u64) {
-        if !batch.is_empty() && !self.output.write(batch) {
+    fn write(&mut self, lines: &mut u64) {
+        if !self.batch.is_empty() && !self.output.write(&self.batch) {
             self.counts.lines_lost(*lines);
         }
-        batch.clear();
+        self.batch.clear();
         *lines = 0;
     }
 }

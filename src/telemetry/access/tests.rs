@@ -5,28 +5,31 @@ use std::time::Instant;
 
 use super::*;
 use crate::metrics::Metrics;
+use crate::proxy::Part;
 
 /// A request that is over.
 pub(super) fn access() -> Access {
-    Access {
+    let mut access = Access {
         time: std::time::UNIX_EPOCH + Duration::from_millis(1_795_447_828_250),
-        client: [192, 0, 2, 1].into(),
-        method: (*b"GET").into(),
-        target: (*b"/a?b=c").into(),
-        version: http::Version::HTTP_11,
-        host: Some((*b"h:80").into()),
-        referer: None,
-        user_agent: Some((*b"curl/8").into()),
         status: 200,
         received: 3,
         sent: 12,
         took: Duration::from_millis(1234),
         upstream: Some(Duration::from_millis(5)),
-        app: Some("app".into()),
-        rule: Some("0".into()),
-        backend: Some("web".into()),
-        id: crate::proxy::RequestId::default(),
+        ..Access::new([192, 0, 2, 1].into(), http::Version::HTTP_11, crate::proxy::RequestId::default(), 0)
+    };
+    for (part, text) in [
+        (Part::Method, "GET"),
+        (Part::Target, "/a?b=c"),
+        (Part::Host, "h:80"),
+        (Part::UserAgent, "curl/8"),
+        (Part::App, "app"),
+        (Part::Rule, "0"),
+        (Part::Backend, "web"),
+    ] {
+        access.note(part, text.as_bytes(), 99);
     }
+    access
 }
 
 fn until(condition: impl Fn() -> bool) {
