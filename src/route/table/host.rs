@@ -96,7 +96,9 @@ impl Host {
         if Tried(winner) == candidate {
             self.hide(&candidate.0);
             next = losers.pop_first().map(|(Tried(next), ())| next);
-            next.iter().for_each(|next| self.show(next));
+            if let Some(next) = &next {
+                self.show(next);
+            }
         } else {
             losers.remove(&candidate);
         }
