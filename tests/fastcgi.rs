@@ -159,23 +159,24 @@ fn app(root: &Path, keep: usize) -> Arc<CompiledApp> {
         name: "php".parse().unwrap(),
         generation: 1,
         first_seen: 1,
-        parents: Vec::new(),
-        hostnames: Vec::new(),
-        rules: Vec::new(),
-        backends: vec![Backend {
+        parents: Box::default(),
+        hostnames: Box::default(),
+        rules: Box::default(),
+        backends: [Backend {
             name: "fpm".parse().unwrap(),
-            endpoints: vec![Endpoint { name: "fpm".into(), address, health: Arc::default() }],
+            endpoints: [Endpoint { name: "fpm".into(), address, health: Arc::default() }].into(),
             protocol: Protocol::Fastcgi(settings),
             keep,
-            internal_files: Vec::new(),
+            internal_files: Box::default(),
             balance: Balance::RoundRobin,
             ejection: None,
             check: None,
             hold: None,
-        }],
+        }]
+        .into(),
         root: None,
         init: None,
-        error_pages: Vec::new(),
+        error_pages: Box::default(),
     })
 }
 

@@ -23,6 +23,7 @@ mod endpoints;
 mod fastcgi;
 mod files;
 mod filters;
+mod flat;
 mod gateways;
 mod http;
 mod incus;

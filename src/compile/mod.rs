@@ -70,20 +70,20 @@ pub fn compile(
     let slots = filter::slots(before);
     let names: HashMap<&SectionName, usize> = spec.backends.iter().enumerate().map(|(index, backend)| (&backend.name, index)).collect();
     let backends = spec.backends.iter().zip(&resolved.addresses);
-    let backends: Vec<_> =
+    let backends: Box<[_]> =
         backends.map(|(backend, addresses)| compile_backend(backend, addresses, identity, media, before)).collect::<Result<_, _>>()?;
     let scope = Scope { resolved, names: &names, before: &[], slots: &slots };
-    let mut rules: Vec<_> =
+    let mut rules: Box<[_]> =
         spec.rules.iter().enumerate().map(|(index, rule)| compile_rule(index, rule, scope, media, before)).collect::<Result<_, _>>()?;
     for (rule, written) in rules.iter_mut().zip(&spec.rules) {
-        rule.session = session::session(written, rule, &backends, identity);
+        rule.session = session::session(written, rule, &backends, identity).map(Box::new);
     }
     Ok(CompiledApp {
         name: identity.name.clone(),
         generation: identity.generation,
         first_seen: identity.first_seen,
         parents: spec.parent_refs.iter().map(parent).collect(),
-        hostnames: spec.hostnames.clone(),
+        hostnames: spec.hostnames.as_slice().into(),
         rules,
         backends,
         root: resolved.container.as_ref().and_then(|container| container.root.clone()),
@@ -199,7 +199,7 @@ fn compile_backend(
             .collect::<Result<_, _>>()?,
         balance: balance::balance(backend.load_balancer.as_ref(), &written, &field)?,
         ejection: balance::ejection(backend.health_check.as_ref(), written.len()),
-        check: balance::check(backend, identity.name, &field)?,
+        check: balance::check(backend, identity.name, &field)?.map(Box::new),
         hold: backend.hold.limit(),
     })
 }

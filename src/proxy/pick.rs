@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn shares_get_requests_by_weight() {
-        let share = |backend, weight| Share { backend, weight, filters: Vec::new() };
+        let share = |backend, weight| Share { backend, weight, filters: Box::default() };
         let shares = [share(0, 1), share(1, 9)];
         let dice = Dice::new();
         let hits = (0..10_000).filter(|_| super::share(&shares, &dice).unwrap().backend == 1).count();

@@ -152,10 +152,10 @@ mod tests {
         let endpoint = Endpoint { name: "port 80".into(), address: None, health: Arc::default() };
         Backend {
             name: "web".parse().unwrap(),
-            endpoints: vec![endpoint; endpoints],
+            endpoints: vec![endpoint; endpoints].into(),
             protocol: Protocol::Http(HttpSettings { host: None, protocol: HttpProtocol::Http1 }),
             keep: 0,
-            internal_files: Vec::new(),
+            internal_files: Box::default(),
             balance: Balance::RoundRobin,
             ejection: None,
             check: None,

@@ -22,26 +22,26 @@ pub struct CompiledApp {
     /// First seen, nanoseconds since the epoch: the older App wins a match that two have.
     pub first_seen: u64,
     /// The Gateways and listeners that lead to it; empty: every one.
-    pub parents: Vec<Parent>,
+    pub parents: Box<[Parent]>,
     /// Hosts that it answers for; empty: any.
-    pub hostnames: Vec<HostPattern>,
+    pub hostnames: Box<[HostPattern]>,
     /// In the order of the manifest.
-    pub rules: Vec<Rule>,
+    pub rules: Box<[Rule]>,
     /// In the order of the manifest; rules refer to them by index.
-    pub backends: Vec<Backend>,
+    pub backends: Box<[Backend]>,
     /// Where files are resolved; `None` while the container has no root that can be entered.
     pub root: Option<Arc<Rootfs>>,
     /// The init of its container; `None`: it does not run, or there is nothing to run.
     pub init: Option<Arc<Init>>,
     /// Pages of its own for answers that we give in its stead.
-    pub error_pages: Vec<ErrorPage>,
+    pub error_pages: Box<[ErrorPage]>,
 }
 
 /// A file of the container in place of our own page.
 #[derive(Debug)]
 pub struct ErrorPage {
     /// For these; none is in two pages.
-    pub statuses: Vec<StatusCode>,
+    pub statuses: Box<[StatusCode]>,
     /// The page.
     pub file: ContainerPath,
     /// Its media type.
@@ -61,13 +61,13 @@ pub struct Rule {
     /// The rule's name, or its index.
     pub name: Box<str>,
     /// Any of these has to match; never empty.
-    pub matches: Vec<Matcher>,
+    pub matches: Box<[Matcher]>,
     /// Changes, in this order.
-    pub filters: Vec<Filter>,
+    pub filters: Box<[Filter]>,
     /// Files, tried before the backends.
     pub files: Option<Arc<Files>>,
     /// Backends by weight; weights of 0 are left out.
-    pub backends: Vec<Share>,
+    pub backends: Box<[Share]>,
     /// `backendRefs` was written: without files and with no share left the answer is 500 (Gateway API).
     pub has_backend_refs: bool,
     /// How long things may take.
@@ -75,7 +75,7 @@ pub struct Rule {
     /// The largest request body in bytes; `None`: no limit.
     pub body_limit: Option<u64>,
     /// Keeps clients with one endpoint.
-    pub session: Option<Session>,
+    pub session: Option<Box<Session>>,
     /// Whether and when a failed request is sent again.
     pub retry: Option<Retry>,
 }
@@ -88,7 +88,7 @@ pub struct Share {
     /// At least 1.
     pub weight: u32,
     /// Changes for this backend only.
-    pub filters: Vec<Filter>,
+    pub filters: Box<[Filter]>,
 }
 
 /// How long things may take; `None`: no limit.
@@ -108,19 +108,19 @@ pub struct Backend {
     /// Its name in the manifest.
     pub name: SectionName,
     /// Where it is: at least one.
-    pub endpoints: Vec<Endpoint>,
+    pub endpoints: Box<[Endpoint]>,
     /// What is spoken with it.
     pub protocol: Protocol,
     /// Idle connections kept per thread.
     pub keep: usize,
     /// Files that it may have sent in its stead.
-    pub internal_files: Vec<InternalFiles>,
+    pub internal_files: Box<[InternalFiles]>,
     /// Which of several endpoints a request goes to.
     pub balance: Balance,
     /// When requests that fail take an endpoint out; `None`: there is one only, or it is not wanted.
     pub ejection: Option<Ejection>,
     /// How endpoints are asked whether they are well; `None`: they are not.
-    pub check: Option<Check>,
+    pub check: Option<Box<Check>>,
     /// How long a request waits while it is away; `None`: not at all.
     pub hold: Option<Duration>,
 }

@@ -8,18 +8,19 @@ use super::{CompiledApp, Matcher, PathMatcher, Rule, Timeouts};
 pub(super) fn app(name: &str, first_seen: u64, hosts: &[&str], prefixes: &[&str]) -> Arc<CompiledApp> {
     let rule = |prefix: &&str| Rule {
         name: (*prefix).into(),
-        matches: vec![Matcher {
+        matches: [Matcher {
             path: match prefix.strip_prefix('=') {
                 Some(exact) => PathMatcher::Exact(exact.into()),
                 None => PathMatcher::Prefix(prefix.trim_end_matches('/').into()),
             },
             method: None,
-            headers: Vec::new(),
-            query: Vec::new(),
-        }],
-        filters: Vec::new(),
+            headers: Box::default(),
+            query: Box::default(),
+        }]
+        .into(),
+        filters: Box::default(),
         files: None,
-        backends: Vec::new(),
+        backends: Box::default(),
         has_backend_refs: false,
         timeouts: Timeouts { request: None, connect: None, idle: None },
         body_limit: None,
@@ -30,12 +31,12 @@ pub(super) fn app(name: &str, first_seen: u64, hosts: &[&str], prefixes: &[&str]
         name: name.parse().unwrap(),
         generation: 1,
         first_seen,
-        parents: Vec::new(),
+        parents: Box::default(),
         hostnames: hosts.iter().map(|host| host.parse().unwrap()).collect(),
         rules: prefixes.iter().map(rule).collect(),
-        backends: Vec::new(),
+        backends: Box::default(),
         root: None,
         init: None,
-        error_pages: Vec::new(),
+        error_pages: Box::default(),
     })
 }

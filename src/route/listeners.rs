@@ -245,7 +245,7 @@ mod tests {
         ]);
         let named = |name: &str, section: &str| {
             let mut app = app(name, 1, &[], &["/"]);
-            Arc::get_mut(&mut app).unwrap().parents = vec![parent("web", Some(section), None)];
+            Arc::get_mut(&mut app).unwrap().parents = [parent("web", Some(section), None)].into();
             app
         };
         for section in ["any", "wild"] {
@@ -295,7 +295,7 @@ mod tests {
         listeners.set(fronts.clone());
         for (name, seen, section) in [("old", 1, "a"), ("young", 2, "b")] {
             let mut app = app(name, seen, &[], &["/"]);
-            Arc::get_mut(&mut app).unwrap().parents = vec![parent("web", Some(section), None)];
+            Arc::get_mut(&mut app).unwrap().parents = [parent("web", Some(section), None)].into();
             listeners.insert(&app);
         }
         let young = "young".parse().unwrap();

@@ -2,8 +2,6 @@
 //!
 //! In: the parts of a request. Out: yes or no, and an order between matchers. Never: a look at any other rule.
 
-use std::cmp::Reverse;
-
 use http::{HeaderMap, HeaderName, Method};
 use regex::{Regex, RegexBuilder};
 
@@ -43,9 +41,9 @@ pub struct Matcher {
     /// The method, if it matters.
     pub method: Option<Method>,
     /// Fields of the head.
-    pub headers: Vec<(HeaderName, ValueMatcher)>,
+    pub headers: Box<[(HeaderName, ValueMatcher)]>,
     /// Parameters of the query; the first of each name counts.
-    pub query: Vec<(Box<str>, ValueMatcher)>,
+    pub query: Box<[(Box<str>, ValueMatcher)]>,
 }
 
 /// How the path has to look.
@@ -139,15 +137,12 @@ enum PathRank {
     Exact,
 }
 
-/// The order in which the candidates of one host are tried: the least first.
-pub(super) type Rank = (Reverse<Specificity>, u64, crate::names::AppName, usize, usize);
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn matcher(path: PathMatcher) -> Matcher {
-        Matcher { path, method: None, headers: Vec::new(), query: Vec::new() }
+        Matcher { path, method: None, headers: Box::default(), query: Box::default() }
     }
 
     #[test]
@@ -165,9 +160,9 @@ mod tests {
         let mut method = matcher(PathMatcher::Prefix("".into()));
         method.method = Some(Method::GET);
         let mut headers = matcher(PathMatcher::Prefix("".into()));
-        headers.headers = vec![(http::header::ACCEPT, value()), (http::header::TE, value())];
+        headers.headers = [(http::header::ACCEPT, value()), (http::header::TE, value())].into();
         let mut query = matcher(PathMatcher::Prefix("".into()));
-        query.query = vec![("a".into(), value()), ("b".into(), value()), ("c".into(), value())];
+        query.query = ["a", "b", "c"].map(|name| (name.into(), value())).into();
         assert!(method.specificity() > headers.specificity());
         assert!(headers.specificity() > query.specificity());
     }

@@ -17,6 +17,7 @@ mod media_types;
 pub mod path;
 mod retry;
 mod session;
+mod sorted;
 mod table;
 mod template;
 mod within;

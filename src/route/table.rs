@@ -3,12 +3,16 @@
 //! In: Apps, in any order. Out: the most specific rule, in O(length of the path). Never: a fall-through from a host that is known to a
 //! less specific one.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod candidate;
+mod host;
+mod paths;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::matcher::Rank;
 use super::{CompiledApp, PathMatcher, Request, Rule};
 use crate::names::{AppName, HostPattern};
+use host::Host;
 
 /// Every route of every App. Clones share what they have in common.
 #[derive(Debug, Clone, Default)]
@@ -43,32 +47,6 @@ pub enum Miss {
     Rule,
 }
 
-/// Where a matcher stands: App, rule, matcher.
-#[derive(Debug, Clone)]
-struct Candidate {
-    app: Arc<CompiledApp>,
-    rule: usize,
-    matcher: usize,
-}
-
-/// All matchers of one hostname.
-#[derive(Debug, Default)]
-struct Host {
-    apps: BTreeMap<AppName, Arc<CompiledApp>>,
-    root: Node,
-    exact: HashMap<Box<str>, Vec<Candidate>>,
-    regex: Vec<Candidate>,
-    /// Matchers that an older App has as well: (loser, rule, winner).
-    conflicts: Vec<(AppName, usize, AppName)>,
-}
-
-/// A path element and what is below it.
-#[derive(Debug, Default)]
-struct Node {
-    below: HashMap<Box<str>, Node>,
-    here: Vec<Candidate>,
-}
-
 impl Match {
     /// The rule itself.
     #[must_use]
@@ -99,7 +77,7 @@ impl Table {
     /// [`Miss`] if there is none.
     pub fn find(&self, request: &Request<'_>) -> Result<Match, Miss> {
         let host = self.host(request.host).ok_or(Miss::Host)?;
-        host.find(request).map(|found| Match { app: found.app.clone(), rule: found.rule, matcher: found.matcher }).ok_or(Miss::Rule)
+        host.find(request).map(|found| Match { app: found.app.clone(), rule: found.rule(), matcher: found.index() }).ok_or(Miss::Rule)
     }
 
     /// Exact, then the longest wildcard, then the Apps without hostnames.
@@ -114,7 +92,7 @@ impl Table {
             }
             rest = suffix;
         }
-        (!self.any.apps.is_empty()).then_some(&self.any)
+        (!self.any.is_empty()).then_some(&self.any)
     }
 
     /// The App of this name.
@@ -135,21 +113,28 @@ impl Table {
         self.apps.is_empty()
     }
 
-    /// Adds an App, or replaces the one of its name. Costs what the App's own hosts cost.
+    /// Adds an App, or replaces the one of its name. Costs what its own matchers cost, and the logarithm of what else there is.
     pub fn insert(&mut self, app: Arc<CompiledApp>) {
-        let name = app.name.clone();
-        let hosts = self.hosts_of(&app);
-        let before = self.apps.insert(name.clone(), app).map(|old| self.hosts_of(&old)).unwrap_or_default();
-        for host in hosts.iter().chain(before.iter().filter(|host| !hosts.contains(host))) {
-            self.rebuild(host.as_ref(), &name);
+        self.remove(&app.name);
+        for host in self.hosts_of(&app) {
+            let host = match &host {
+                None => &mut self.any,
+                Some(HostPattern::Exact(name)) => self.exact.entry(name.clone()).or_default(),
+                Some(HostPattern::Wildcard(suffix)) => self.wildcard.entry(suffix.clone()).or_default(),
+            };
+            Arc::make_mut(host).insert(&app);
         }
+        self.apps.insert(app.name.clone(), app);
     }
 
     /// Takes an App away.
     pub fn remove(&mut self, name: &AppName) {
-        if let Some(old) = self.apps.remove(name) {
-            for host in self.hosts_of(&old) {
-                self.rebuild(host.as_ref(), name);
+        let Some(app) = self.apps.remove(name) else { return };
+        for host in self.hosts_of(&app) {
+            match &host {
+                None => Arc::make_mut(&mut self.any).remove(&app),
+                Some(HostPattern::Exact(name)) => remove(&mut self.exact, name, &app),
+                Some(HostPattern::Wildcard(suffix)) => remove(&mut self.wildcard, suffix, &app),
             }
         }
     }
@@ -157,35 +142,37 @@ impl Table {
     /// Matchers of this App that an older App has as well: the rule's index and the older App's name.
     #[must_use]
     pub fn conflicts(&self, name: &AppName) -> Vec<(usize, AppName)> {
-        let Some(app) = self.apps.get(name) else { return Vec::new() };
-        let hosts = self.hosts_of(app);
-        let hosts = hosts.iter().filter_map(|host| self.slot(host.as_ref()));
-        hosts
-            .flat_map(|host| &host.conflicts)
-            .filter(|(loser, ..)| loser == name)
-            .map(|(_, rule, winner)| (*rule, winner.clone()))
-            .collect()
+        self.of_hosts(name, |host, app| host.conflicts(app).collect())
     }
 
     /// The Apps that lose a match to this one: before a change of it and after, these are the others whose conflicts change.
     #[must_use]
     pub fn losers(&self, name: &AppName) -> BTreeSet<AppName> {
-        let Some(app) = self.apps.get(name) else { return BTreeSet::new() };
-        let hosts = self.hosts_of(app);
-        let conflicts = hosts.iter().filter_map(|host| self.slot(host.as_ref())).flat_map(|host| &host.conflicts);
-        conflicts.filter(|(.., winner)| winner == name).map(|(loser, ..)| loser.clone()).collect()
+        self.of_hosts(name, |host, app| host.losers(app).collect())
+    }
+
+    /// What there is to say of an App on all its hosts.
+    fn of_hosts<T, All: Default + IntoIterator<Item = T> + Extend<T>>(
+        &self,
+        name: &AppName,
+        of: impl Fn(&Host, &Arc<CompiledApp>) -> All,
+    ) -> All {
+        let mut all = All::default();
+        if let Some(app) = self.apps.get(name) {
+            let hosts = self.hosts_of(app);
+            all.extend(hosts.iter().filter_map(|host| self.slot(host.as_ref())).flat_map(|host| of(host, app)));
+        }
+        all
     }
 
     /// What the App's hostnames and the table's have in common, each once.
     fn hosts_of(&self, app: &CompiledApp) -> Vec<Option<HostPattern>> {
-        match &self.own {
-            own if app.hostnames.is_empty() => vec![own.clone()],
-            None => app.hostnames.iter().cloned().map(Some).collect(),
-            Some(own) => {
-                let common: BTreeSet<_> = app.hostnames.iter().filter_map(|host| own.intersection(host)).collect();
-                common.into_iter().cloned().map(Some).collect()
-            }
-        }
+        let common: BTreeSet<_> = match &self.own {
+            own if app.hostnames.is_empty() => return vec![own.clone()],
+            None => app.hostnames.iter().collect(),
+            Some(own) => app.hostnames.iter().filter_map(|host| own.intersection(host)).collect(),
+        };
+        common.into_iter().cloned().map(Some).collect()
     }
 
     fn slot(&self, host: Option<&HostPattern>) -> Option<&Host> {
@@ -195,111 +182,15 @@ impl Table {
             Some(HostPattern::Wildcard(suffix)) => self.wildcard.get(suffix).map(|host| &**host),
         }
     }
-
-    /// Builds one host again, with or without the App that changed.
-    fn rebuild(&mut self, host: Option<&HostPattern>, changed: &AppName) {
-        let mut apps = self.slot(host).map(|host| host.apps.clone()).unwrap_or_default();
-        apps.remove(changed);
-        if let Some(app) = self.apps.get(changed)
-            && self.hosts_of(app).iter().any(|own| own.as_ref() == host)
-        {
-            apps.insert(changed.clone(), app.clone());
-        }
-        let empty = apps.is_empty();
-        let built = Arc::new(Host::build(apps));
-        let map = match host {
-            None => {
-                self.any = built;
-                return;
-            }
-            Some(HostPattern::Exact(name)) => (&mut self.exact, name),
-            Some(HostPattern::Wildcard(suffix)) => (&mut self.wildcard, suffix),
-        };
-        if empty {
-            map.0.remove(map.1)
-        } else {
-            map.0.insert(map.1.clone(), built)
-        };
-    }
 }
 
-impl Host {
-    fn build(apps: BTreeMap<AppName, Arc<CompiledApp>>) -> Self {
-        let mut ranked: Vec<(Rank, Candidate)> = apps.values().flat_map(candidates).collect();
-        ranked.sort_by(|(one, _), (other, _)| one.cmp(other));
-        let mut host = Self { apps, ..Self::default() };
-        let mut seen: HashMap<String, AppName> = HashMap::new();
-        for (_, candidate) in ranked {
-            let matcher = &candidate.app.rules[candidate.rule].matches[candidate.matcher];
-            let winner = seen.entry(identity(matcher)).or_insert_with(|| candidate.app.name.clone());
-            if *winner != candidate.app.name {
-                host.conflicts.push((candidate.app.name.clone(), candidate.rule, winner.clone()));
-                continue;
-            }
-            match &matcher.path {
-                PathMatcher::Exact(path) => host.exact.entry(path.clone()).or_default().push(candidate),
-                PathMatcher::Regex(_) => host.regex.push(candidate),
-                PathMatcher::Prefix(prefix) => {
-                    let elements = prefix.split('/').skip(1);
-                    let node = elements.fold(&mut host.root, |node, element| node.below.entry(element.into()).or_default());
-                    node.here.push(candidate);
-                }
-            }
-        }
-        host
+/// Takes an App from a host, and the host away if it was the last one.
+fn remove(hosts: &mut imbl::HashMap<Arc<str>, Arc<Host>>, name: &Arc<str>, app: &Arc<CompiledApp>) {
+    let Some(host) = hosts.get_mut(name).map(Arc::make_mut) else { return };
+    host.remove(app);
+    if host.is_empty() {
+        hosts.remove(name);
     }
-
-    /// Exact path; longest prefix; expressions. Inside each, candidates stand in the order of their rank.
-    fn find(&self, request: &Request<'_>) -> Option<&Candidate> {
-        let accepts = |candidate: &&Candidate| candidate.matcher().accepts_beyond_path(request);
-        let exact = self.exact.get(request.path).and_then(|here| here.iter().find(accepts));
-        exact.or_else(|| self.root.find(request.path.get(1..).unwrap_or(""), &accepts)).or_else(|| {
-            self.regex.iter().find(|candidate| {
-                matches!(&candidate.matcher().path, PathMatcher::Regex(regex) if regex.is_match(request.path)) && accepts(candidate)
-            })
-        })
-    }
-}
-
-impl Node {
-    /// The deepest candidate on the way along `rest`. Its depth is bounded by the longest prefix of the host.
-    fn find<'a>(&'a self, rest: &str, accepts: &impl Fn(&&'a Candidate) -> bool) -> Option<&'a Candidate> {
-        let (element, after) = rest.split_once('/').map_or((rest, None), |(element, after)| (element, Some(after)));
-        let below = self.below.get(element).and_then(|node| match after {
-            Some(after) => node.find(after, accepts),
-            None => node.here.iter().find(accepts),
-        });
-        below.or_else(|| self.here.iter().find(accepts))
-    }
-}
-
-impl Candidate {
-    fn matcher(&self) -> &super::Matcher {
-        &self.app.rules[self.rule].matches[self.matcher]
-    }
-}
-
-fn candidates(app: &Arc<CompiledApp>) -> impl Iterator<Item = (Rank, Candidate)> {
-    app.rules.iter().enumerate().flat_map(move |(rule, compiled)| {
-        compiled.matches.iter().enumerate().map(move |(index, matcher)| {
-            let rank = (std::cmp::Reverse(matcher.specificity()), app.first_seen, app.name.clone(), rule, index);
-            (rank, Candidate { app: app.clone(), rule, matcher: index })
-        })
-    })
-}
-
-/// Two matchers with the same identity match the same requests.
-fn identity(matcher: &super::Matcher) -> String {
-    let path = match &matcher.path {
-        PathMatcher::Exact(path) => format!("={path}"),
-        PathMatcher::Prefix(prefix) => format!("^{prefix}"),
-        PathMatcher::Regex(regex) => format!("~{regex}"),
-    };
-    let mut headers: Vec<_> = matcher.headers.iter().map(|header| format!("{header:?}")).collect();
-    let mut query: Vec<_> = matcher.query.iter().map(|param| format!("{param:?}")).collect();
-    headers.sort_unstable();
-    query.sort_unstable();
-    format!("{path} {:?} {headers:?} {query:?}", matcher.method)
 }
 
 #[cfg(test)]

@@ -102,11 +102,11 @@ fn backends() -> CompiledApp {
         endpoints: (0..endpoints).map(endpoint).collect(),
         protocol,
         keep: 0,
-        internal_files: Vec::new(),
+        internal_files: Box::default(),
         hold: None,
         balance: Balance::LeastRequest,
         ejection: Some(ejection),
-        check: Some(check.clone()),
+        check: Some(check.clone().into()),
     };
     let web = backend("web", Protocol::Http(HttpSettings { host: None, protocol: crate::api::v1::HttpProtocol::Http1 }), 4);
     let php = backend("php", Protocol::Fastcgi(FastcgiSettings { root: None, index: None, params: Vec::new(), stderr: Arc::default() }), 1);
@@ -122,13 +122,13 @@ fn backends() -> CompiledApp {
         name: "gitlab".parse().unwrap(),
         generation: 1,
         first_seen: 1,
-        parents: Vec::new(),
-        hostnames: Vec::new(),
-        rules: Vec::new(),
-        backends: vec![web, php],
+        parents: Box::default(),
+        hostnames: Box::default(),
+        rules: Box::default(),
+        backends: [web, php].into(),
         root: None,
         init: None,
-        error_pages: Vec::new(),
+        error_pages: Box::default(),
     }
 }
 

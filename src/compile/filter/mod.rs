@@ -34,7 +34,7 @@ pub(super) struct Scope<'s> {
     pub(super) slots: &'s Arc<Slots>,
 }
 
-pub(super) fn compile(written: &[v1::Filter], field: &str, scope: Scope<'_>) -> Result<Vec<Filter>, Error> {
+pub(super) fn compile(written: &[v1::Filter], field: &str, scope: Scope<'_>) -> Result<Box<[Filter]>, Error> {
     written.iter().map(|filter| compile_one(filter, field, scope)).collect()
 }
 

@@ -22,23 +22,23 @@ fn app(endpoints: usize, balance: Balance) -> CompiledApp {
         endpoints: (0..endpoints).map(endpoint).collect(),
         protocol: Protocol::Http(HttpSettings { host: None, protocol: crate::api::v1::HttpProtocol::Http1 }),
         keep: 0,
-        internal_files: Vec::new(),
+        internal_files: Box::default(),
         hold: None,
         balance,
         ejection: Some(EJECTION),
-        check: Some(check),
+        check: Some(check.into()),
     };
     CompiledApp {
         name: "a".parse().unwrap(),
         generation: 1,
         first_seen: 1,
-        parents: Vec::new(),
-        hostnames: Vec::new(),
-        rules: Vec::new(),
-        backends: vec![backend],
+        parents: Box::default(),
+        hostnames: Box::default(),
+        rules: Box::default(),
+        backends: [backend].into(),
         root: None,
         init: None,
-        error_pages: Vec::new(),
+        error_pages: Box::default(),
     }
 }
 

@@ -100,10 +100,10 @@ pub(super) fn app(address: Option<Address>, keep: usize) -> Arc<CompiledApp> {
     let endpoint = Endpoint { name: "/app.sock".into(), address, health: Arc::default() };
     let backend = Backend {
         name: "php".parse().unwrap(),
-        endpoints: vec![endpoint],
+        endpoints: [endpoint].into(),
         protocol: Protocol::Fastcgi(settings),
         keep,
-        internal_files: Vec::new(),
+        internal_files: Box::default(),
         balance: Balance::RoundRobin,
         ejection: None,
         check: None,
@@ -113,13 +113,13 @@ pub(super) fn app(address: Option<Address>, keep: usize) -> Arc<CompiledApp> {
         name: "app".parse().unwrap(),
         generation: 1,
         first_seen: 1,
-        parents: Vec::new(),
-        hostnames: Vec::new(),
-        rules: Vec::new(),
-        backends: vec![backend],
+        parents: Box::default(),
+        hostnames: Box::default(),
+        rules: Box::default(),
+        backends: [backend].into(),
         root: None,
         init: None,
-        error_pages: Vec::new(),
+        error_pages: Box::default(),
     })
 }
 
