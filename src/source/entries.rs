@@ -3,7 +3,6 @@
 //! In: a descriptor. Out: [`Entries`], without `.` and `..`. Never: an allocation for each name; more entries than are asked for.
 
 use std::ffi::OsStr;
-use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -26,8 +25,8 @@ impl Entries {
     /// Reads at most so many.
     pub(super) fn read(dir: BorrowedFd<'_>, most: usize) -> rustix::io::Result<Self> {
         let mut entries = Self::default();
-        let mut chunk = vec![MaybeUninit::uninit(); CHUNK];
-        let mut listed = RawDir::new(dir, &mut chunk);
+        let mut chunk = Vec::with_capacity(CHUNK);
+        let mut listed = RawDir::new(dir, chunk.spare_capacity_mut());
         while let Some(entry) = listed.next() {
             let entry = entry?;
             let name = entry.file_name().to_bytes();

@@ -240,3 +240,6 @@ impl Look {
         None
     }
 }
+
+#[cfg(test)]
+mod tests;

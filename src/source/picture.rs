@@ -80,6 +80,12 @@ impl Picture {
         self.met = 0;
     }
 
+    /// How many walks began, ever.
+    #[cfg(test)]
+    pub(super) fn walks(&self) -> u64 {
+        self.round
+    }
+
     /// The walk has met this file, whatever it holds now.
     pub(super) fn meet(&mut self, file: &str) {
         if let Some(seen) = self.known.get_mut(file)

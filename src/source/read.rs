@@ -9,6 +9,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use rustix::buffer::spare_capacity;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, openat, statat};
 use rustix::io::retry_on_intr;
 
@@ -118,35 +119,31 @@ impl Reader {
         if let Some(problem) = unfit(&before) {
             return Ok(Err(problem));
         }
-        let length = self.fill(&fd, usize::try_from(before.st_size).unwrap_or(0))?;
+        self.fill(&fd, usize::try_from(before.st_size).unwrap_or(0))?;
         let after = fstat(&fd)?;
         if let Some(problem) = unfit(&after) {
             return Ok(Err(problem));
         }
         // Files of /proc have no size, and may have no end.
-        if length as u64 > MAX_FILE {
+        if self.buffer.len() as u64 > MAX_FILE {
             return Ok(Err(too_large()));
         }
-        Ok(Ok((self.buffer[..length].into(), Stamp::of(&before), Stamp::of(&after))))
+        Ok(Ok((self.buffer.as_slice().into(), Stamp::of(&before), Stamp::of(&after))))
     }
 
-    /// Reads to the end, but no more than a byte too many; returns how much that is. A file that is as long as expected is read at once: there is
-    /// room for another byte, and that it did not come is the end.
-    fn fill(&mut self, fd: &OwnedFd, expected: usize) -> rustix::io::Result<usize> {
-        let most = usize::try_from(MAX_FILE).unwrap_or(usize::MAX) + 1;
-        let mut length = 0;
+    /// Reads to the end, but little more than is allowed. A file that is as long as expected is read at once: there is room for another byte, and
+    /// that it did not come is the end.
+    fn fill(&mut self, fd: &OwnedFd, expected: usize) -> rustix::io::Result<()> {
+        let most = usize::try_from(MAX_FILE).unwrap_or(usize::MAX);
+        self.buffer.clear();
+        self.buffer.reserve((expected + 1).max(SMALL));
         loop {
-            let room = (expected.max(2 * length) + 1).max(SMALL).min(most);
-            if self.buffer.len() < room {
-                self.buffer.resize(room, 0);
+            let read = retry_on_intr(|| rustix::io::read(fd, spare_capacity(&mut self.buffer)))?;
+            let whole = self.buffer.len() == expected && expected > 0;
+            if read == 0 || whole || self.buffer.len() > most {
+                return Ok(());
             }
-            let end = self.buffer.len().min(most);
-            let read = retry_on_intr(|| rustix::io::read(fd, &mut self.buffer[length..end]))?;
-            length += read;
-            let whole = length == expected && expected > 0;
-            if read == 0 || whole || length == most {
-                return Ok(length);
-            }
+            self.buffer.reserve(SMALL);
         }
     }
 }
