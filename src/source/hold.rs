@@ -152,11 +152,12 @@ fn release(name: &str, new: &Seen, hold: &Hold, writer: impl Fn(&Path) -> Writer
 mod tests {
     use super::*;
     use crate::source::FileContent;
+    use crate::source::walk::{Walk, walk};
 
     fn seen(text: &str) -> Seen {
         let temp = tempfile::tempdir().unwrap();
         std::fs::write(temp.path().join("x.yaml"), text).unwrap();
-        let mut walk = super::super::walk::walk(temp.path(), &mut Picture::default());
+        let mut walk = walk(temp.path(), &mut Picture::default(), Walk::default());
         aged(walk.changes.files.remove("x.yaml").unwrap(), false)
     }
 

@@ -213,11 +213,11 @@ impl Look {
             // Before the walk: it sees what happened until then.
             self.watch.sync(&self.ground.spots, true);
         }
-        let mut attempt = 0;
+        let (mut attempt, mut found) = (0, Walk::default());
         loop {
             self.watch.hints.begin(Instant::now());
             let moves = self.watch.hints.moves();
-            let found = walk::walk(&self.root, &mut self.picture);
+            found = walk::walk(&self.root, &mut self.picture, found);
             let added = self.watch.sync(&found.spots, false);
             attempt += 1;
             if attempt == WALKS || (!added && self.watch.hints.moves() == moves) {

@@ -121,7 +121,7 @@ pub enum Problem {
 #[must_use]
 pub fn list(root: &Path) -> Listing {
     let mut picture = Picture::default();
-    let found = walk::walk(root, &mut picture);
+    let found = walk::walk(root, &mut picture, walk::Walk::default());
     let (unread, problem) = (found.unread, found.problem);
     for (name, seen) in found.changes.files {
         picture.put(&name, seen);
