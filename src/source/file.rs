@@ -129,7 +129,8 @@ impl At<'_> {
             (Ok(_), _) if unreadable_name => (Err("has a name that is not UTF-8".to_owned()), stamp),
             (Ok(_), Some(over)) => (Err(over), stamp),
             (Ok(stat), None) => {
-                let (bytes, stamp): Reading = reader.read(self.dir, entry, &stat);
+                // Gone since the look at it.
+                let Some((bytes, stamp)): Option<Reading> = reader.read(self.dir, entry, &stat) else { return Now::Gone };
                 (bytes, Some(stamp))
             }
         };

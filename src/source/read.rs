@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::buffer::spare_capacity;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, openat, statat};
-use rustix::io::retry_on_intr;
+use rustix::io::{Errno, retry_on_intr};
 
 /// The largest manifest file that is read, in bytes.
 pub const MAX_FILE: u64 = 1 << 20;
@@ -80,26 +80,27 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// Opens and reads an entry that looked like this a moment ago.
-    pub(super) fn read(&mut self, dir: BorrowedFd<'_>, name: &OsStr, stat: &Stat) -> Reading {
+    /// Opens and reads an entry that looked like this a moment ago. `None`: it is gone.
+    pub(super) fn read(&mut self, dir: BorrowedFd<'_>, name: &OsStr, stat: &Stat) -> Option<Reading> {
         let mut stamp = Stamp::of(stat);
         // Before it is opened: opening alone can do something to a device.
         if let Some(problem) = unfit(stat) {
-            return (Err(problem), stamp);
+            return Some((Err(problem), stamp));
         }
         let mut bytes = Err(String::new());
         for _ in 0..ATTEMPTS {
             let (read, before, after) = match self.read_once(dir, name) {
                 Ok(Ok(read)) => read,
-                Ok(Err(problem)) => return (Err(problem), stamp),
-                Err(error) => return (Err(unreadable(error)), stamp),
+                Ok(Err(problem)) => return Some((Err(problem), stamp)),
+                Err(Errno::NOENT) => return None,
+                Err(error) => return Some((Err(unreadable(error)), stamp)),
             };
             (bytes, stamp) = (Ok(read), before);
             if before == after {
                 break;
             }
         }
-        (bytes, stamp)
+        Some((bytes, stamp))
     }
 
     /// Reads what its directory calls a regular file, without a look before that (5 system calls a file, not 7). `None`: it is not as simple.

@@ -183,6 +183,7 @@ impl Walker<'_> {
         if entries.cut {
             self.found.problem = Some(Problem::TooMany(self.root.to_owned(), MAX_ENTRIES));
         }
+        self.found.torn |= entries.gone;
         self.found.entries += entries.len();
         if self.trail.is_empty() {
             self.found.root = Some(id);
