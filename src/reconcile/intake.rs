@@ -53,12 +53,12 @@ impl Intake {
         let mut before = std::mem::take(&mut self.parsed);
         let mut files = BTreeMap::new();
         for (path, content) in &listing.files {
-            let file = match before.remove(path) {
+            let file = match before.remove(&**path) {
                 Some((old, file)) if Arc::ptr_eq(&old, content) => file,
                 _ => File { base: base_of(&content.path), content: read(path, content) },
             };
-            self.parsed.insert(path.clone(), (content.clone(), file.clone()));
-            files.insert(path.clone(), file);
+            self.parsed.insert(path.to_string(), (content.clone(), file.clone()));
+            files.insert(path.to_string(), file);
         }
         files
     }

@@ -10,13 +10,15 @@ use std::time::{Duration, Instant};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::sleep_until;
 
-use super::hints::Hints;
+use super::hints::{Hints, Times};
 use super::look::{Errand, Look, Sight};
 use super::watch::Watch;
 use super::{Listing, Relist, Source};
 
 /// After a hint, it has to be quiet for so long...
 const QUIET: Duration = Duration::from_millis(10);
+/// ...for so long if all files are complete: what git and rsync write comes in shorter steps...
+const COMPLETE: Duration = Duration::from_millis(2);
 /// ...but a look is not put off for longer than this.
 const RESTLESS: Duration = Duration::from_millis(50);
 /// Between two glances; between two looks where there are no events.
@@ -76,7 +78,7 @@ impl Dir {
     /// Waits until a look is due; says which.
     async fn due(&mut self) -> Errand {
         loop {
-            let hinted = self.hints.times().map(|(first, last)| (last + QUIET).min(first + RESTLESS));
+            let hinted = self.hints.times().map(settles);
             let due = [hinted, self.again, self.cold, Some(self.poll), Some(self.full)].into_iter().flatten().min();
             // `poll` is always there.
             let due = due.unwrap_or(self.poll);
@@ -88,7 +90,8 @@ impl Dir {
                 return match self.cold {
                     Some(cold) if cold <= now => Errand::AsIs,
                     _ if full => Errand::Renew,
-                    _ if self.tell || due != self.poll => Errand::Look,
+                    _ if self.tell => Errand::Look,
+                    _ if due != self.poll => Errand::Hinted,
                     _ => Errand::Glance,
                 };
             }
@@ -156,6 +159,12 @@ impl Source for Dir {
     fn path(&self) -> &Path {
         &self.root
     }
+}
+
+/// When what was hinted is looked at.
+fn settles(times: Times) -> Instant {
+    let quiet = if times.complete { COMPLETE } else { QUIET };
+    (times.last + quiet).min(times.first + RESTLESS)
 }
 
 #[cfg(test)]

@@ -1,16 +1,17 @@
 //! What was known and what was found -> what is settled: a file in the middle of a change is shown as it was before.
 //!
-//! In: two sets of files, what events say of writers, the time. Out: the files to list, and when to look again. Never: a file
+//! In: the files that are known, changes, what events say of writers, the time. Out: the files to list, and when to look again. Never: a file
 //! that vanishes between delete and create; a wait without an end; I/O.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::Path;
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::below;
+use super::file::Seen;
+use super::picture::Picture;
 use super::read::{FRESH, Stamp};
-use super::walk::{Seen, Walk};
+use super::walk::Changes;
 
 /// A writer that is silent for so long has forgotten to close.
 const SILENT_WRITER: Duration = Duration::from_secs(2);
@@ -42,8 +43,10 @@ pub(super) enum Mode {
 }
 
 /// A change that is not shown yet.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Hold {
+    /// Where the file really is.
+    real: PathBuf,
     /// Held since; survives further changes.
     first: Instant,
     /// Looks like this...
@@ -54,55 +57,53 @@ struct Hold {
 
 /// The changes that are not shown yet, by file.
 #[derive(Debug, Default)]
-pub(super) struct Holds(HashMap<String, Hold>);
-
-/// What is settled.
-pub(super) struct Settled {
-    pub files: BTreeMap<String, Seen>,
-    /// When the first of the held changes may be shown.
-    pub again: Option<Instant>,
-}
+pub(super) struct Holds(HashMap<Arc<str>, Hold>);
 
 impl Holds {
-    /// Decides file by file.
+    /// The files that a change of is held back, by real path.
+    pub(super) fn places(&self) -> impl ExactSizeIterator<Item = &Path> {
+        self.0.values().map(|hold| hold.real.as_path())
+    }
+
+    /// Decides change by change: one that is settled goes into the picture. Changes that were held before have to be among them. `unknown`:
+    /// whether a file may be there although it was not found. Returns when the first of those that are held may be shown.
     pub(super) fn settle(
         &mut self,
-        mut known: BTreeMap<String, Seen>,
-        found: &mut Walk,
+        picture: &mut Picture,
+        changes: Changes,
+        unknown: impl Fn(&str) -> bool,
         writer: impl Fn(&Path) -> Writer,
         mode: Mode,
         now: Instant,
-    ) -> Settled {
+    ) -> Option<Instant> {
         let mut round = Round { before: std::mem::take(&mut self.0), held: HashMap::new(), again: None, mode, now };
-        let mut files = BTreeMap::new();
         // A file that was moved within the tree is at its new place already.
-        let is_new = |(name, seen): (&String, &Seen)| seen.stamp.filter(|_| !known.contains_key(name)).map(|stamp| stamp.id);
-        let moved: BTreeSet<_> = found.files.iter().filter_map(is_new).collect();
-        for (name, new) in std::mem::take(&mut found.files) {
-            let old = known.remove(&name);
-            let unchanged = old.as_ref().is_some_and(|old| Arc::ptr_eq(&old.content, &new.content));
-            if !unchanged && round.holds(&name, new.stamp, |hold| release(&new, hold, judge(&new, &writer), mode)) {
-                files.extend(old.map(|old| (name, old)));
-            } else {
-                files.insert(name, new);
+        let is_new = |(name, seen): (&Arc<str>, &Seen)| seen.stamp.filter(|_| picture.find(name).is_none()).map(|stamp| stamp.id);
+        let moved: BTreeSet<_> = changes.files.iter().filter_map(is_new).collect();
+        for (name, new) in changes.files {
+            let unchanged = picture.find(&name).is_some_and(|(_, old)| Arc::ptr_eq(&old.content, &new.content));
+            if unchanged || !round.holds(&name, &new, new.stamp, |hold| release(&name, &new, hold, &writer, mode)) {
+                picture.put(&name, new);
             }
         }
-        for (name, old) in known {
-            let unknown = found.problem.is_some() || below(&found.unread, &name);
+        for name in changes.gone {
+            let Some((_, old)) = picture.find(&name).filter(|_| !unknown(&name)) else { continue };
             let elsewhere = old.stamp.is_some_and(|stamp| moved.contains(&stamp.id));
-            if unknown || (!elsewhere && round.holds(&name, None, |hold| Some(hold.since + GRACE))) {
-                files.insert(name, old);
+            // What nobody was shown does not vanish.
+            let shown = mode == Mode::Warm;
+            if elsewhere || !shown || !round.holds(&name, old, None, |hold| Some(hold.since + GRACE)) {
+                picture.drop(&name);
             }
         }
         self.0 = round.held;
-        Settled { files, again: round.again }
+        round.again
     }
 }
 
 /// One look: the holds before it and after it.
 struct Round {
-    before: HashMap<String, Hold>,
-    held: HashMap<String, Hold>,
+    before: HashMap<Arc<str>, Hold>,
+    held: HashMap<Arc<str>, Hold>,
     again: Option<Instant>,
     mode: Mode,
     now: Instant,
@@ -110,35 +111,36 @@ struct Round {
 
 impl Round {
     /// Whether the change is held back, until the time that `release` tells.
-    fn holds(&mut self, name: &str, stamp: Option<Stamp>, release: impl Fn(&Hold) -> Option<Instant>) -> bool {
+    fn holds(&mut self, name: &Arc<str>, seen: &Seen, stamp: Option<Stamp>, release: impl Fn(&Hold) -> Option<Instant>) -> bool {
         if self.mode == Mode::AsIs {
             return false;
         }
         let now = self.now;
-        let mut hold = self.before.get(name).copied().unwrap_or(Hold { first: now, stamp, since: now });
+        let first = || Hold { real: seen.real(name).into_owned(), first: now, stamp, since: now };
+        let mut hold = self.before.remove(name).unwrap_or_else(first);
         if hold.stamp != stamp {
             (hold.stamp, hold.since) = (stamp, now);
         }
         let Some(until) = release(&hold).filter(|until| *until > now && now < hold.first + PATIENCE) else { return false };
-        self.held.insert(name.to_owned(), hold);
+        self.held.insert(name.clone(), hold);
         self.again = Some(self.again.map_or(until, |again| again.min(until)));
         true
     }
 }
 
 /// What events say of a file. A link that was moved to its place says that its target is finished.
-fn judge(new: &Seen, writer: impl Fn(&Path) -> Writer) -> Writer {
-    let moved_in = || new.links.iter().any(|(dir, name)| writer(&dir.join(name)) == Writer::Done);
-    match writer(&new.real) {
+fn judge(name: &str, new: &Seen, writer: impl Fn(&Path) -> Writer) -> Writer {
+    let moved_in = || new.links().iter().any(|(dir, name)| writer(&dir.join(name)) == Writer::Done);
+    match writer(&new.real(name)) {
         Writer::Unknown if moved_in() => Writer::Done,
         known => known,
     }
 }
 
 /// When a change may be shown; `None`: at once.
-fn release(new: &Seen, hold: &Hold, writer: Writer, mode: Mode) -> Option<Instant> {
+fn release(name: &str, new: &Seen, hold: &Hold, writer: impl Fn(&Path) -> Writer, mode: Mode) -> Option<Instant> {
     let blank = new.stamp.is_none_or(|stamp| stamp.size == 0);
-    match writer {
+    match judge(name, new, writer) {
         Writer::Busy(last) => Some(last + SILENT_WRITER),
         _ if blank && mode == Mode::Warm => Some(hold.since + GRACE),
         Writer::Unknown if new.fresh => Some(hold.since + FRESH),
@@ -149,13 +151,19 @@ fn release(new: &Seen, hold: &Hold, writer: Writer, mode: Mode) -> Option<Instan
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::{FileContent, Problem};
+    use crate::source::FileContent;
+    use crate::source::walk::{Walk, walk};
 
     fn seen(text: &str) -> Seen {
         let temp = tempfile::tempdir().unwrap();
         std::fs::write(temp.path().join("x.yaml"), text).unwrap();
-        let mut walk = super::super::walk::walk(temp.path(), &BTreeMap::new());
-        Seen { fresh: false, ..walk.files.remove("x.yaml").unwrap() }
+        let mut walk = walk(temp.path(), &mut Picture::default(), Walk::default());
+        aged(walk.changes.files.remove("x.yaml").unwrap(), false)
+    }
+
+    fn aged(mut seen: Seen, fresh: bool) -> Seen {
+        seen.fresh = fresh;
+        seen
     }
 
     /// Settles one file and tells the text that is shown, and how long a change is held.
@@ -166,11 +174,17 @@ mod tests {
         writer: Writer,
         now: Instant,
     ) -> (Option<String>, Option<Duration>) {
-        let map = |seen: Option<&Seen>| seen.map(|seen| ("x.yaml".to_owned(), seen.clone())).into_iter().collect::<BTreeMap<_, _>>();
-        let mut walk = Walk { files: map(found), ..Walk::default() };
-        let settled = holds.settle(map(known), &mut walk, |_| writer, Mode::Warm, now);
-        let text = |seen: &Seen| String::from_utf8(seen.content.bytes.as_ref().unwrap().to_vec()).unwrap();
-        (settled.files.get("x.yaml").map(text), settled.again.map(|again| again - now))
+        let (name, mut picture): (Arc<str>, _) = ("x.yaml".into(), Picture::default());
+        if let Some(known) = known {
+            picture.put(&name, known.clone());
+        }
+        let changes = match found {
+            Some(found) => Changes { files: HashMap::from([(name.clone(), found.clone())]), gone: Vec::new() },
+            None => Changes { files: HashMap::new(), gone: vec![name] },
+        };
+        let again = holds.settle(&mut picture, changes, |_| false, |_| writer, Mode::Warm, now);
+        let text = |content: &Arc<FileContent>| String::from_utf8(content.bytes.as_ref().unwrap().to_vec()).unwrap();
+        (picture.files().get("x.yaml").map(text), again.map(|again| again - now))
     }
 
     const MS: Duration = Duration::from_millis(1);
@@ -212,10 +226,10 @@ mod tests {
     #[test]
     fn a_young_file_without_a_known_writer_has_to_stand_still() {
         let (old, now) = (seen("old"), Instant::now());
-        let young = Seen { fresh: true, ..seen("young") };
+        let young = aged(seen("young"), true);
         let mut holds = Holds::default();
         assert_eq!(show(&mut holds, Some(&old), Some(&young), Writer::Unknown, now), (Some("old".into()), Some(FRESH)));
-        let other = Seen { fresh: true, ..seen("other") };
+        let other = aged(seen("other"), true);
         assert_eq!(show(&mut holds, Some(&old), Some(&other), Writer::Unknown, now + 40 * MS), (Some("old".into()), Some(FRESH)));
         assert_eq!(show(&mut holds, Some(&old), Some(&other), Writer::Unknown, now + 90 * MS), (Some("other".into()), None));
     }
@@ -224,20 +238,23 @@ mod tests {
     fn a_moved_file_is_not_shown_twice() {
         let (old, now) = (seen("text"), Instant::now());
         let content = Arc::new(FileContent { path: "/m/b.yaml".into(), ..(*old.content).clone() });
-        let mut walk = Walk { files: BTreeMap::from([("b.yaml".to_owned(), Seen { content, ..old.clone() })]), ..Walk::default() };
-        let known = BTreeMap::from([("a.yaml".to_owned(), old)]);
-        let settled = Holds::default().settle(known, &mut walk, |_| Writer::Done, Mode::Warm, now);
-        assert_eq!(settled.files.into_keys().collect::<Vec<_>>(), ["b.yaml"]);
+        let mut picture = Picture::default();
+        picture.put(&"a.yaml".into(), old.clone());
+        let mut moved = old;
+        moved.content = content;
+        let files = HashMap::from([("b.yaml".into(), moved)]);
+        let changes = Changes { files, gone: vec!["a.yaml".into()] };
+        Holds::default().settle(&mut picture, changes, |_| false, |_| Writer::Done, Mode::Warm, now);
+        assert_eq!(picture.files().keys().map(|name| &**name).collect::<Vec<_>>(), ["b.yaml"]);
     }
 
     #[test]
     fn what_could_not_be_read_is_not_gone() {
         let (old, now) = (seen("old"), Instant::now());
-        let known = BTreeMap::from([("a/b/x.yaml".to_owned(), old)]);
-        let unread = BTreeMap::from([("a/b".to_owned(), "why".to_owned())]);
-        for mut walk in [Walk { unread, ..Walk::default() }, Walk { problem: Some(Problem::Missing("/m".into())), ..Walk::default() }] {
-            let settled = Holds::default().settle(known.clone(), &mut walk, |_| Writer::Done, Mode::Warm, now + GRACE * 9);
-            assert!(settled.files.contains_key("a/b/x.yaml") && settled.again.is_none());
-        }
+        let (name, mut picture): (Arc<str>, _) = ("a/b/x.yaml".into(), Picture::default());
+        picture.put(&name, old);
+        let changes = Changes { files: HashMap::new(), gone: vec![name.clone()] };
+        let again = Holds::default().settle(&mut picture, changes, |_| true, |_| Writer::Done, Mode::Warm, now + GRACE * 9);
+        assert!(picture.files().contains_key(&*name) && again.is_none());
     }
 }

@@ -5,10 +5,14 @@
 #![allow(clippy::disallowed_methods, reason = "files of the host, by path, are what this room is for")]
 
 mod dir;
+mod entries;
+mod file;
+mod glimpse;
 mod hints;
 mod hold;
 mod links;
 mod look;
+mod picture;
 mod read;
 mod revision;
 mod walk;
@@ -18,9 +22,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use imbl::OrdMap;
 use tokio::sync::Notify;
 
 pub use dir::Dir;
+use picture::Picture;
 pub use read::MAX_FILE;
 
 /// A place that manifests come from. Level-triggered: a listing says what is there, not what happened.
@@ -59,8 +65,9 @@ pub struct Listing {
     /// else a hash over names and contents, the same wherever and whenever they are the same. While there is no reading the directory, that
     /// of the last reading; empty if there was none.
     pub revision: String,
-    /// By path relative to the source, `/` between segments. Content that did not change is the same `Arc` as before.
-    pub files: BTreeMap<String, Arc<FileContent>>,
+    /// By path relative to the source, `/` between segments. Content that did not change is the same `Arc` as before, and the map shares all
+    /// that did not change with the one before: what is different is found by [`OrdMap::diff`], in O(difference).
+    pub files: OrdMap<Arc<str>, Arc<FileContent>>,
     /// Why this is not all. `files` then holds what was known before as well.
     pub problem: Option<Problem>,
     /// Subdirectories that were not read, by relative path, and why.
@@ -76,14 +83,14 @@ impl Listing {
         self.problem.is_none() && !self.files.contains_key(file) && !below(&self.unread, file)
     }
 
-    /// Whether the two say the same. Equal content has one `Arc`, so this is cheap.
+    /// Whether the two say the same. Maps that share everything are not compared.
     fn same(&self, other: &Self) -> bool {
         self.revision == other.revision
             && self.problem == other.problem
             && self.unread == other.unread
             && self.polling == other.polling
             && self.files.len() == other.files.len()
-            && self.files.iter().zip(&other.files).all(|(a, b)| a.0 == b.0 && Arc::ptr_eq(a.1, b.1))
+            && self.files.diff(&other.files).next().is_none()
     }
 }
 
@@ -113,10 +120,14 @@ pub enum Problem {
 /// One look at a directory as it stands, without waiting for writers: what `validate` checks.
 #[must_use]
 pub fn list(root: &Path) -> Listing {
-    let found = walk::walk(root, &BTreeMap::new());
-    let revision = found.revision(&found.files).unwrap_or_default();
-    let files = found.files.into_iter().map(|(name, seen)| (name, seen.content)).collect();
-    Listing { revision, files, problem: found.problem, unread: found.unread, polling: None }
+    let mut picture = Picture::default();
+    let found = walk::walk(root, &mut picture, walk::Walk::default());
+    let (unread, problem) = (found.unread, found.problem);
+    for (name, seen) in found.changes.files {
+        picture.put(&name, seen);
+    }
+    let revision = picture.revision(&found.way, problem.as_ref()).unwrap_or_default();
+    Listing { revision, files: picture.files().clone(), problem, unread, polling: None }
 }
 
 /// Whether the file is in one of these directories, at any depth.

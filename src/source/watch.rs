@@ -1,9 +1,10 @@
 //! Directories of interest -> hints that something in them has changed (inotify, by notify).
 //!
-//! In: [`Spot`]s. Out: [`Hints`]: "look", and who is writing. Never: a promise that every change gives a hint; a failure that stops
+//! In: [`Spots`]. Out: [`Hints`]: "look", and who is writing. Never: a promise that every change gives a hint; a failure that stops
 //! the source (it is polled then).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use rustix::io::Errno;
 
 use super::hints::Hints;
 use super::read::Id;
-use super::walk::{self, Spot};
+use super::walk::{self, Spots};
 
 /// The reason after an overflow, until all watches are set anew.
 const LOST: &str = "events were lost: more came at once than are queued (sysctl fs.inotify.max_queued_events)";
@@ -23,6 +24,8 @@ pub(super) struct Watch {
     pub hints: Arc<Hints>,
     watcher: Option<RecommendedWatcher>,
     set: BTreeMap<PathBuf, Id>,
+    /// The last one that was looked at, while they take turns.
+    glanced: Option<PathBuf>,
     /// Why hints don't come, or not for everything.
     pub polling: Option<String>,
 }
@@ -41,7 +44,7 @@ impl Watch {
     }
 
     fn idle() -> Self {
-        Self { hints: Arc::default(), watcher: None, set: BTreeMap::new(), polling: None }
+        Self { hints: Arc::default(), watcher: None, set: BTreeMap::new(), glanced: None, polling: None }
     }
 
     /// After notify has panicked: from the beginning.
@@ -61,7 +64,7 @@ impl Watch {
 
     /// Sets the watches that are missing and removes the others. `renew`: all of them anew, for those that died unnoticed
     /// (a file system that was unmounted). Returns whether any was set: what happened before that is not known.
-    pub(super) fn sync(&mut self, spots: &BTreeMap<PathBuf, Spot>, renew: bool) -> bool {
+    pub(super) fn sync(&mut self, spots: &Spots, renew: bool) -> bool {
         if renew && self.watcher.is_none() && self.polling.is_some() {
             self.start();
         }
@@ -108,9 +111,19 @@ impl Watch {
         added
     }
 
-    /// Every watch is still on what is at its path: a mount that came or went takes its place without an event.
-    pub(super) fn stands(&self) -> bool {
-        self.set.iter().all(|(path, id)| walk::identity(path) == Some(*id))
+    /// The watches whose turn it is, so many, are still on what is at their path: a mount that came or went takes its place without an event.
+    pub(super) fn stands(&mut self, most: usize) -> bool {
+        let from = self.glanced.take().map_or(Bound::Unbounded, Bound::Excluded);
+        for (count, (path, id)) in self.set.range((from, Bound::Unbounded)).enumerate() {
+            if walk::identity(path) != Some(*id) {
+                return false;
+            }
+            if count + 1 == most {
+                self.glanced = Some(path.clone());
+                break;
+            }
+        }
+        true
     }
 
     /// Says once that events are missing, and once that they are back.

@@ -108,8 +108,8 @@ impl Directory {
         plan.unseen = listing.unread;
         for (file, content) in listing.files {
             match &content.bytes {
-                Ok(text) => plan.add(file, text.clone()),
-                Err(why) => drop(plan.unseen.insert(file, why.clone())),
+                Ok(text) => plan.add(file.to_string(), text.clone()),
+                Err(why) => drop(plan.unseen.insert(file.to_string(), why.clone())),
             }
         }
         Ok(plan)

@@ -29,7 +29,7 @@ impl Written {
         let sources = client.list::<SourceResource>(Kind::Source.plural(), &[]).await.map(|list| list.items).unwrap_or_default();
         let files = sources.iter().filter_map(|source| source.spec.as_ref()).flat_map(|spec| source::list(&spec.path).files);
         let files = files.filter_map(|(path, content)| Some((path, content.bytes.as_ref().ok()?.clone())));
-        Self::find(files.map(|(path, bytes)| (path.clone(), manifest::parse(&path, &bytes))), object)
+        Self::find(files.map(|(path, bytes)| (path.to_string(), manifest::parse(&path, &bytes))), object)
     }
 
     fn find(files: impl Iterator<Item = (String, Parsed)>, object: &Reference) -> Self {

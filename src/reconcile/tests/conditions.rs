@@ -141,7 +141,7 @@ async fn all_errors_of_a_manifest_are_in_its_status_with_their_places() {
     house.write("a.yaml", &format!("# first line\n{text}"));
     house.write("b.yaml", "kind: [");
     let unreadable = FileContent { bytes: Err("cannot be read: permission denied".to_owned()), path: house.manifests().join("c.yaml") };
-    house.listing.files.insert("c.yaml".to_owned(), Arc::new(unreadable));
+    house.listing.files.insert("c.yaml".into(), Arc::new(unreadable));
     house.start();
     let app = house.app("a", |app| is(app, ConditionType::Accepted, Reason::Invalid)).await;
     let errors = &app.status.errors;

@@ -99,7 +99,7 @@ impl House {
 
     fn write(&mut self, file: &str, text: &str) {
         let content = FileContent { bytes: Ok(text.as_bytes().into()), path: self.manifests().join(file) };
-        self.listing.files.insert(file.to_owned(), Arc::new(content));
+        self.listing.files.insert(file.into(), Arc::new(content));
     }
 
     fn erase(&mut self, file: &str) {

@@ -66,7 +66,7 @@ fn trouble<'a>(listing: &'a Listing, file: &str) -> &'a str {
 }
 
 fn names(listing: &Listing) -> Vec<&str> {
-    listing.files.keys().map(String::as_str).collect()
+    listing.files.keys().map(|name| &**name).collect()
 }
 
 #[tokio::test]
