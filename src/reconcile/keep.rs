@@ -14,7 +14,7 @@ use crate::manifest::Kind;
 use crate::names::AppName;
 use crate::state::{Draft, Kept, Record, Store};
 
-/// Records of a kind that are kept before the next word is said of them. They wait for the disk together: so many cost what one does.
+/// Records of a kind that are kept before the next word is said of them. They wait for the disk together.
 pub(super) const BATCH: usize = 1024;
 
 /// The one who keeps.

@@ -1,8 +1,7 @@
 //! Everybody, again and again -> who is looked at next, although nothing has happened to it.
 //!
 //! In: the names that there are, the time. Out: a few of them at a time. Never: all at once, unless they are few; more of them in a second
-//! than [`AT_ONCE`], however many there are, so that the cost has a bound: a look takes 40 microseconds, which is less than half a
-//! percent of a core.
+//! than [`AT_ONCE`], however many there are.
 
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Unbounded};

@@ -22,7 +22,7 @@ pub struct App {
     /// Name and labels.
     pub metadata: Metadata,
     /// What should be: container, hostnames, backends, rules.
-    // Shared with the resource that is shown and with the record on disk: 1.2 KB less for each small App.
+    // Shared with the resource that is shown and with the record on disk.
     pub spec: Arc<AppSpec>,
     /// Accepted and ignored: status is never read from a file.
     #[serde(default, skip_serializing)]
