@@ -2,6 +2,7 @@
 //!
 //! In: [`Settings`]. Out: when it has drained. Never: a global; a decision that belongs to a room; the log, which is the caller's.
 
+mod control;
 mod media_types;
 mod sockets;
 
@@ -16,7 +17,6 @@ use hyper::body::Incoming;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::task::JoinHandle;
 
 use crate::backend::files::StandIns;
 use crate::config::Settings;
@@ -32,6 +32,7 @@ use crate::source::{Dir, Relist, Source};
 use crate::state::Store;
 use crate::telemetry::access::{self, Log};
 use crate::{admin, health, listen, snapshot, telemetry};
+use control::Control;
 use sockets::Follower;
 
 /// Calls of the system that are still under way at the end, such as a record being written, have this long: a disk or a file system that
@@ -98,19 +99,14 @@ async fn both_planes(settings: &Settings, hangup: Hangup, ready: impl FnOnce(Rea
     let source = Dir::open(&settings.manifests)?;
     let relist = source.relist();
     let store = Store::open(&settings.state_dir);
-    let runtimes = Arc::new(Runtimes::new(settings.lxcpath.clone()));
-    let reconciler = Reconciler::new(
-        runtimes,
-        Watcher::new(),
-        Starts::new(settings.lxcpath.clone()),
-        store,
-        publisher,
-        Listening { address: settings.listen, threads: settings.threads },
-        settings.allow_empty,
-    )
-    .counted(metrics.control().clone())
-    .with_media_types(Arc::new(media_types::read(&settings.media_types)));
-    let mut control = tokio::spawn(reconciler.run(source));
+    let (lxcpath, allow_empty, media_types) = (settings.lxcpath.clone(), settings.allow_empty, settings.media_types.clone());
+    let listening = Listening { address: settings.listen, threads: settings.threads };
+    let counts = metrics.control().clone();
+    let mut control = Control::start(LAST_CALLS, move || {
+        let runtimes = Arc::new(Runtimes::new(lxcpath.clone()));
+        let reconciler = Reconciler::new(runtimes, Watcher::new(), Starts::new(lxcpath), store, publisher, listening, allow_empty);
+        reconciler.counted(counts).with_media_types(Arc::new(media_types::read(&media_types))).run(source)
+    })?;
 
     let (trigger, shutdown) = server::shutdown();
     let limits = server::Settings { drain: settings.drain, ..server::Settings::default() };
@@ -136,12 +132,12 @@ async fn both_planes(settings: &Settings, hangup: Hangup, ready: impl FnOnce(Rea
     };
     let why = until_end(&mut signals, &mut control, &mut snapshots, &relist, log.as_ref(), begin).await;
     let why = drained(&mut signals, &trigger, serving, why).await;
-    control.abort();
     drop(stop_admin);
     let _ = admin.await;
     if let Some(log) = log {
         log.close();
     }
+    drop(control);
     why
 }
 
@@ -158,7 +154,7 @@ fn metrics_port(address: SocketAddr) -> Result<TcpListener, Error> {
 /// Follows the snapshots until a signal, or a fault, ends it. `begin` sees each of them.
 async fn until_end(
     signals: &mut Signals,
-    control: &mut JoinHandle<()>,
+    control: &mut Control,
     snapshots: &mut Follower,
     relist: &Relist,
     log: Option<&Log>,

@@ -60,8 +60,8 @@ impl House {
         let host = if self.shared { "all".to_owned() } else { format!("app-{number}") };
         let mut app = App::clone(&self.template);
         app.metadata.name = format!("app-{number}").parse().unwrap();
-        app.spec.hostnames = vec![format!("{host}.example.org").parse().unwrap()];
-        app.spec.rules[0].matches[0].path.value = format!("/{number}");
+        Arc::make_mut(&mut app.spec).hostnames = vec![format!("{host}.example.org").parse().unwrap()];
+        Arc::make_mut(&mut app.spec).rules[0].matches[0].path.value = format!("/{number}");
         ResolvedApp::unseen(Arc::new(app), "/".into())
     }
 

@@ -110,7 +110,7 @@ fn repository(path: &str) -> PathBuf {
 #[test]
 fn the_first_sample_application_means_what_it_says() {
     let spec = app(TTRSS).spec;
-    let container = spec.container.unwrap();
+    let container = spec.container.clone().unwrap();
     assert_eq!((container.name.unwrap().as_str(), container.runtime, container.rootfs), ("ttrss", Runtime::Auto, None));
     assert_eq!(spec.hostnames[0].to_string(), "home.example.org");
     let php = spec.backends[0].fastcgi.as_ref().unwrap();

@@ -5,7 +5,6 @@
 mod gateways;
 mod shelf;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -14,7 +13,7 @@ use tokio::time::Instant;
 
 use super::changes::{Subject, tell, tell_kept};
 use super::desired::Stray;
-use super::entry::Entry;
+use super::entry::{Entries, Entry};
 use super::events::{Events, Moment};
 use super::gateways::Gateways;
 use super::keep::{BATCH, Keeper, Records, Word, with_source};
@@ -40,7 +39,7 @@ pub(super) struct Board {
     keeper: Keeper,
     listeners: Listeners,
     sockets: Sockets,
-    apps: Shelf<AppSpec, AppStatus>,
+    apps: Shelf<Arc<AppSpec>, AppStatus>,
     gateways: Shelf<GatewaySpec, GatewayStatus>,
     origin: Option<Origin>,
     events: Events,
@@ -145,7 +144,7 @@ impl Board {
 
     /// Serves what has changed, and begins to keep it on disk; it is said when that is done ([`Board::kept`]): what is said to be served
     /// outlives a `kill -9`, and a slow disk holds up no change.
-    pub(super) fn publish(&mut self, entries: &BTreeMap<AppName, Entry>, gateways: &Gateways) {
+    pub(super) fn publish(&mut self, entries: &Entries, gateways: &Gateways) {
         self.publish_news();
         if self.keeper.is_idle() && !self.nothing_changed() {
             let now = now();

@@ -2,6 +2,7 @@
 //!
 //! In: what each listing says, what each look finds. Out: jobs, routes, claims. Never: another App.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,13 +18,16 @@ use super::step::{Claim, Decision, Found, Serving, Wanted, step};
 use crate::api::v1::{App, ContainerRef, Diagnostic, Runtime};
 use crate::compile::{self, Identity};
 use crate::container::Container;
-use crate::names::ContainerPath;
+use crate::names::{AppName, ContainerPath};
 use crate::resolve::ResolvedApp;
 use crate::route::{CompiledApp, MediaTypes};
 use crate::state::{Good, Record};
 
 /// The shortest wait for a container that nobody knows: for each look `lxc-info` runs, and daemons are asked.
 const STRANGER: Duration = Duration::from_secs(1);
+
+/// Every App, by name. Boxed: a tree keeps room for as many again.
+pub(super) type Entries = BTreeMap<AppName, Box<Entry>>;
 
 /// One App. Clones are cheap: they share its manifests and what was found.
 #[derive(Debug, Clone)]
@@ -37,7 +41,7 @@ pub(super) struct Entry {
     /// Set while the manifest is refused.
     refusal: Option<Refusal>,
     /// Set while a step of it fails.
-    fault: Option<Fault<App>>,
+    fault: Option<Box<Fault<App>>>,
     /// What is served.
     pub(super) served: Option<Served>,
     /// What is said about it, without times.
@@ -52,7 +56,7 @@ pub(super) struct Entry {
 struct Newest {
     app: Arc<App>,
     base: PathBuf,
-    resolved: Option<ResolvedApp>,
+    resolved: Option<Arc<ResolvedApp>>,
     /// Why no listener leads to it.
     attached: Result<(), String>,
 }
@@ -61,7 +65,7 @@ struct Newest {
 #[derive(Debug, Clone)]
 pub(super) struct Served {
     pub(super) generation: u64,
-    pub(super) resolved: ResolvedApp,
+    pub(super) resolved: Arc<ResolvedApp>,
     /// Whether a listener leads to it.
     attached: bool,
     /// The routes of the table are those of `resolved`.
@@ -81,15 +85,15 @@ pub(super) struct Rewatch {
 /// What a look has to look at.
 #[derive(Debug)]
 pub(super) struct Job {
-    newest: Option<(Arc<App>, PathBuf, Option<ResolvedApp>)>,
-    served: Option<ResolvedApp>,
+    newest: Option<(Arc<App>, PathBuf, Option<Arc<ResolvedApp>>)>,
+    served: Option<Arc<ResolvedApp>>,
 }
 
 /// What a look found.
 #[derive(Debug)]
 pub(super) struct Seen {
-    newest: Option<ResolvedApp>,
-    served: Option<ResolvedApp>,
+    newest: Option<Arc<ResolvedApp>>,
+    served: Option<Arc<ResolvedApp>>,
 }
 
 impl Job {
@@ -98,11 +102,11 @@ impl Job {
         #[cfg(test)]
         fault::trip("look", self.newest.as_ref().map(|(app, ..)| &app.metadata));
         let newest = match self.newest {
-            Some((app, base, before)) => Some(ResolvedApp::look(app, base, runtimes, before.as_ref()).await),
+            Some((app, base, before)) => Some(Arc::new(ResolvedApp::look(app, base, runtimes, before.as_deref()).await)),
             None => None,
         };
         let served = match self.served {
-            Some(before) => Some(ResolvedApp::look(before.app.clone(), before.base.clone(), runtimes, Some(&before)).await),
+            Some(before) => Some(Arc::new(ResolvedApp::look(before.app.clone(), before.base.clone(), runtimes, Some(&before)).await)),
             None => None,
         };
         Seen { newest, served }
@@ -128,7 +132,7 @@ impl Entry {
     pub(super) fn restored(key: u64, record: Record<App>) -> Self {
         let served = record.good.as_ref().map(|good| Served {
             generation: good.generation,
-            resolved: ResolvedApp::unseen(good.object.clone(), good.base.clone()),
+            resolved: Arc::new(ResolvedApp::unseen(good.object.clone(), good.base.clone())),
             attached: true,
             compiled: false,
         });
@@ -166,13 +170,13 @@ impl Entry {
         }
         if self.record.spec() != Some(&app.spec) {
             self.record.generation += 1;
-            self.record.newer = Some(Arc::new(app.spec.clone()));
+            self.record.newer = Some(app.spec.clone());
         }
         // The served generation again, perhaps with other labels: its handles are good for it.
         let same =
             self.served.as_mut().filter(|served| served.generation == self.record.generation && served.resolved.base == desired.base);
         let resolved = same.map(|served| {
-            served.resolved.app = app.clone();
+            Arc::make_mut(&mut served.resolved).app = app.clone();
             served.resolved.clone()
         });
         (self.newest, self.refusal) = (Some(Newest { app, base: desired.base, resolved, attached: Ok(()) }), None);
@@ -244,7 +248,7 @@ impl Entry {
     /// whether that is news.
     pub(super) fn fail(&mut self, message: String, untaken: Option<Desired<App>>) -> bool {
         let news = self.fault.as_ref().is_none_or(|fault| fault.message != message);
-        self.fault = Some(Fault { message, untaken });
+        self.fault = Some(Box::new(Fault { message, untaken }));
         self.claims = self.decide().claims;
         news
     }
@@ -311,8 +315,8 @@ impl Entry {
 
     /// What to watch, under which key, where that is another than before: for the served generation, and for one that waits.
     pub(super) fn rewatch(&mut self) -> Vec<Rewatch> {
-        let newest = self.newest.as_ref().and_then(|newest| newest.resolved.as_ref());
-        let wanted = [self.served.as_ref().map(|served| &served.resolved), newest.filter(|_| !self.serves_newest())];
+        let newest = self.newest.as_ref().and_then(|newest| newest.resolved.as_deref());
+        let wanted = [self.served.as_ref().map(|served| &*served.resolved), newest.filter(|_| !self.serves_newest())];
         let mut news = Vec::new();
         for ((key, wanted), before) in (self.key..).zip(wanted).zip(&mut self.watching) {
             let watch = wanted.and_then(|resolved| Some((resolved.container.clone()?, resolved.watched_paths())));
@@ -350,7 +354,7 @@ impl Entry {
 
     /// Whether no runtime knows its container. All of them were asked, and that it starts is heard.
     fn waits_for_a_container(&self) -> bool {
-        let resolved = self.newest.as_ref().and_then(|newest| newest.resolved.as_ref());
+        let resolved = self.newest.as_ref().and_then(|newest| newest.resolved.as_deref());
         let is_unknown = |resolved: &ResolvedApp| {
             let reference = resolved.app.spec.container.as_ref();
             resolved.container.is_none() && reference.is_some_and(|reference| reference.runtime != Runtime::Directory)
@@ -372,7 +376,7 @@ impl Newest {
 }
 
 impl Served {
-    fn see(&mut self, found: ResolvedApp) {
+    fn see(&mut self, found: Arc<ResolvedApp>) {
         self.compiled &= self.resolved.routes_like(&found);
         self.resolved = found;
     }

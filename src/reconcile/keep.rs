@@ -12,10 +12,10 @@ use super::fault;
 use crate::api::v1::{App, Gateway, ObjectReference};
 use crate::manifest::Kind;
 use crate::names::AppName;
-use crate::state::{Kept, Record, Store};
+use crate::state::{Draft, Kept, Record, Store};
 
-/// Records of a kind that are kept before the next word is said of them.
-pub(super) const BATCH: usize = 64;
+/// Records of a kind that are kept before the next word is said of them. They wait for the disk together.
+pub(super) const BATCH: usize = 1024;
 
 /// The one who keeps.
 #[derive(Debug)]
@@ -92,19 +92,35 @@ impl Keeper {
 }
 
 fn keep_all<T: Kept>(kind: Kind, store: &Store, records: Records<T>) -> impl Iterator<Item = Outcome> {
-    records.into_iter().map(move |(record, name)| {
-        let outcome = keep(store, record, &name);
-        ((kind, name), outcome)
-    })
+    let (mut outcomes, mut begun, mut drafts) = (Vec::new(), Vec::new(), Vec::new());
+    for (record, name) in records {
+        let outcome = match begin(store, record, &name) {
+            Ok(Some(draft)) => {
+                begun.push(outcomes.len());
+                drafts.push(draft);
+                Ok(())
+            }
+            Ok(None) => Ok(()),
+            Err(trouble) => Err(trouble),
+        };
+        outcomes.push(((kind, name), outcome));
+    }
+    let all_alike = |fault: String| begun.iter().map(|_| Err(fault.clone())).collect();
+    let said = |results: Vec<Result<(), _>>| results.into_iter().map(|result| result.map_err(|error| with_source(&error))).collect();
+    let results: Vec<_> = fault::contain(|| store.commit(drafts)).map_or_else(all_alike, said);
+    for (index, result) in begun.iter().zip(results) {
+        outcomes[*index].1 = result;
+    }
+    outcomes.into_iter()
 }
 
-/// A panic of the store is one record's matter.
-fn keep<T: Kept>(store: &Store, record: Option<Record<T>>, name: &AppName) -> Result<(), String> {
-    let kept = fault::contain(|| match record {
-        Some(record) => store.save(&record),
-        None => store.remove::<T>(name),
+/// Forgets an object that is gone, or begins to keep a record. A panic of the store is one record's matter.
+fn begin<T: Kept>(store: &Store, record: Option<Record<T>>, name: &AppName) -> Result<Option<Draft>, String> {
+    let begun = fault::contain(|| match record {
+        Some(record) => store.draft(&record).map(Some),
+        None => store.remove::<T>(name).map(|()| None),
     })?;
-    kept.map_err(|error| with_source(&error))
+    begun.map_err(|error| with_source(&error))
 }
 
 /// An error and its cause.

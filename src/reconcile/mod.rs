@@ -9,6 +9,7 @@
 
 mod agenda;
 mod backoff;
+mod batch;
 mod board;
 mod changes;
 pub mod desired;
@@ -23,7 +24,9 @@ mod parents;
 mod queue;
 pub mod refusal;
 mod resource;
+mod round;
 pub mod step;
+mod ties;
 mod timing;
 
 use std::collections::{BTreeMap, HashMap};
@@ -44,15 +47,16 @@ use crate::source::{Listing, Source};
 use crate::state::{Kept, Record, Store, Transitions, new_uid};
 use agenda::Agenda;
 use board::Board;
-use desired::{Desired, Owners};
-use entry::{Entry, Seen};
+use desired::Desired;
+use entry::{Entries, Entry, Seen};
 use gateways::Gateways;
 pub use gateways::Listening;
-use intake::Intake;
+use intake::{Intake, Known};
+use round::Round;
 use step::Decision;
 use timing::Timing;
 
-/// Everything is looked at again so often, whatever the events said.
+/// Everything is looked at again so often, whatever the events said; of very many Apps [a part](round).
 const RELIST: Duration = Duration::from_secs(30);
 /// The first publication waits so long for the first looks, and for the disk.
 const FIRST_LOOKS: Duration = Duration::from_secs(3);
@@ -66,7 +70,7 @@ pub struct Reconciler {
     watcher: Watcher,
     starts: Starts,
     gateways: Gateways,
-    entries: BTreeMap<AppName, Entry>,
+    entries: Entries,
     by_key: HashMap<u64, AppName>,
     next_key: u64,
     timing: Timing,
@@ -121,6 +125,7 @@ impl Reconciler {
     pub async fn run(mut self, mut source: impl Source) {
         let mut relist = tokio::time::interval_at(Instant::now() + RELIST, RELIST);
         relist.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut round = Round::new(Instant::now());
         let path = source.path().to_owned();
         let listing = source.next().await;
         self.list(&path, &listing);
@@ -129,7 +134,7 @@ impl Reconciler {
         loop {
             self.listen();
             let entries = &mut self.entries;
-            self.agenda.start(self.timing.counts(), |name| entries.get_mut(name).map(Entry::job));
+            self.agenda.start(self.timing.counts(), |name| entries.get_mut(name).map(|entry| entry.job()));
             self.board.publish(&self.entries, &self.gateways);
             if first.is_some_and(|latest| (self.agenda.is_idle() && self.board.is_settled()) || Instant::now() >= latest) {
                 first = None;
@@ -139,7 +144,10 @@ impl Reconciler {
                 self.timing.served();
             }
             self.board.sweep();
-            let due = [self.agenda.next_due(), self.gateways.next_due(), first, self.board.sweep_due()];
+            for name in round.turn(&self.entries, Instant::now()) {
+                self.agenda.soon(name);
+            }
+            let due = [self.agenda.next_due(), self.gateways.next_due(), first, self.board.sweep_due(), Some(round.due())];
             let wake = due.into_iter().flatten().min();
             tokio::select! {
                 listing = source.next() => self.list(&path, &listing),
@@ -148,7 +156,7 @@ impl Reconciler {
                 (name, seen) = self.agenda.seen() => self.saw(&name, seen),
                 () = self.board.kept() => {}
                 () = tokio::time::sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
-                _ = relist.tick() => self.look_at_all(),
+                _ = relist.tick() => self.board.note_again(self.gateways.names()),
             }
             while let Some((name, seen)) = self.agenda.seen_already() {
                 self.saw(&name, seen);
@@ -159,8 +167,7 @@ impl Reconciler {
     /// Takes a listing: the directory's content decides, however it came to be.
     fn list(&mut self, path: &Path, listing: &Arc<Listing>) {
         let began = std::time::Instant::now();
-        let apps = self.entries.iter().map(|(name, entry)| (name.clone(), entry.record.file.clone())).collect();
-        let news = self.intake.read(listing, &Owners { apps, gateways: self.gateways.owners() });
+        let news = self.intake.read(listing, Known { apps: &self.entries, gateways: &self.gateways });
         self.board.source(path, listing, news.is_none());
         let Some(news) = news else { return };
         let (apps, gateways) = (news.assignment.apps, news.assignment.gateways);
@@ -174,7 +181,9 @@ impl Reconciler {
             }
             self.want(&name, desired);
         }
-        self.board.strays(apps.strays, gateways.strays);
+        if let Some([apps, gateways]) = news.strays {
+            self.board.strays(apps, gateways);
+        }
         self.timing.counts().listed(began);
     }
 
@@ -200,7 +209,7 @@ impl Reconciler {
         // Two keys: what is served is watched under the first, what waits under the second.
         self.next_key += 2;
         self.by_key.insert(key, record.name.clone());
-        self.entries.insert(record.name.clone(), make(key, record));
+        self.entries.insert(record.name.clone(), Box::new(make(key, record)));
     }
 
     fn remove(&mut self, name: AppName) {
@@ -272,8 +281,11 @@ impl Reconciler {
             Ok(Some((decision, changed))) => {
                 self.timing.decided(name, changed);
                 self.board.note(name.clone());
-                if decision.look_again {
-                    self.agenda.later(name.clone(), Instant::now() + entry.pause());
+                // What was missing for so long is left to the round.
+                if decision.look_again
+                    && let Some(pause) = Some(entry.pause()).filter(|pause| *pause < RELIST)
+                {
+                    self.agenda.later(name.clone(), Instant::now() + pause);
                 }
             }
             Err(fault) => {

@@ -8,6 +8,8 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use http::HeaderValue;
+
 use super::admission::Arrival;
 use super::door::Door;
 use super::pulse::Pulse;

@@ -148,6 +148,16 @@ impl Error {
     }
 }
 
+/// A record that is about to be saved.
+#[derive(Debug)]
+pub struct Draft {
+    directory: PathBuf,
+    path: PathBuf,
+    checksum: u64,
+    /// None: it is on disk already.
+    text: Option<String>,
+}
+
 /// By path.
 type Checksums = HashMap<PathBuf, u64>;
 
@@ -206,20 +216,55 @@ impl Store {
     /// # Errors
     /// [`Error::Io`]; the record that was there before is untouched then.
     pub fn save<T: Kept>(&self, record: &Record<T>) -> Result<(), Error> {
+        let draft = self.draft(record)?;
+        self.commit(vec![draft]).pop().unwrap_or(Ok(()))
+    }
+
+    /// Begins to save a record: what its file will hold. Nothing is written.
+    ///
+    /// # Errors
+    /// [`Error::Io`]
+    pub fn draft<T: Kept>(&self, record: &Record<T>) -> Result<Draft, Error> {
         let directory = self.state_dir.join(T::DIRECTORY);
         let path = path(&directory, &record.name);
         let failed = |error| Error::io("write", &path, error);
         let encoded = file::encode(record).map_err(failed)?;
         let checksum = encoded.checksum;
+        let is_there = self.saved().get(&path) == Some(&checksum) && path.exists();
+        let text = if is_there { None } else { Some(encoded.text().map_err(failed)?) };
+        Ok(Draft { directory, path, checksum, text })
+    }
+
+    /// Saves what was begun, of one kind and no two of one object, and says of each how that went. When this returns, those that are
+    /// saved survive a power cut. All of them wait for the disk together.
+    pub fn commit(&self, drafts: Vec<Draft>) -> Vec<Result<(), Error>> {
         let mut saved = self.saved();
-        if saved.get(&path) == Some(&checksum) && path.exists() {
-            return Ok(());
+        let (mut results, mut begun, mut files): (Vec<_>, Vec<_>, Vec<_>) = Default::default();
+        for Draft { directory, path, checksum, text } in drafts {
+            let Some(text) = text else {
+                results.push(Ok(()));
+                continue;
+            };
+            saved.remove(&path);
+            // The first makes it for all.
+            let made = if files.is_empty() { make_directory(&directory) } else { Ok(()) };
+            if made.is_ok() {
+                begun.push((results.len(), directory, checksum));
+                files.push((path, text));
+            }
+            results.push(made);
         }
-        saved.remove(&path);
-        make_directory(&directory)?;
-        encoded.text().and_then(|text| atomic::replace(&directory, &path, text.as_bytes())).map_err(failed)?;
-        saved.insert(path, checksum);
-        Ok(())
+        let Some((_, directory, _)) = begun.first() else { return results };
+        let written = atomic::replace_all(directory, &files);
+        for ((written, (index, _, checksum)), (path, _)) in written.into_iter().zip(&begun).zip(files) {
+            match written {
+                Ok(()) => {
+                    saved.insert(path, *checksum);
+                }
+                Err(error) => results[*index] = Err(Error::io("write", &path, error)),
+            }
+        }
+        results
     }
 
     /// Forgets an object. One that is not there is forgotten already.

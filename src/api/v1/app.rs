@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::num::NonZeroU16;
 use std::path::Path;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -21,7 +22,8 @@ pub struct App {
     /// Name and labels.
     pub metadata: Metadata,
     /// What should be: container, hostnames, backends, rules.
-    pub spec: AppSpec,
+    // Shared with the resource that is shown and with the record on disk.
+    pub spec: Arc<AppSpec>,
     /// Accepted and ignored: status is never read from a file.
     #[serde(default, skip_serializing)]
     pub status: serde_json::Value,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -48,7 +49,7 @@ pub struct Resource<Spec, Status> {
 }
 
 /// An App with its status.
-pub type AppResource = Resource<AppSpec, AppStatus>;
+pub type AppResource = Resource<Arc<AppSpec>, AppStatus>;
 /// A Gateway with its status.
 pub type GatewayResource = Resource<GatewaySpec, GatewayStatus>;
 /// A place that manifests come from, with its status.

@@ -15,7 +15,7 @@ pub(super) fn path(file: &str, manifests: Option<&Path>) -> PathBuf {
 /// What to do about an App.
 pub(super) fn for_app(app: &AppResource, failure: &Condition, manifests: Option<&Path>) -> Option<String> {
     let manifest = path(&app.status.file, manifests);
-    let place = Place { spec: app.spec.as_ref(), base: manifest.parent().unwrap_or(Path::new("")) };
+    let place = Place { spec: app.spec.as_deref(), base: manifest.parent().unwrap_or(Path::new("")) };
     let path = blamed(app, failure).and_then(|backend| unix_path(backend, failure)).or_else(|| root(app, failure).map(str::to_owned));
     let parent = path.as_deref().and_then(|path| Path::new(path).parent());
     let parent = parent.map_or_else(|| "/".to_owned(), |parent| parent.display().to_string());

@@ -232,7 +232,7 @@ async fn settle_within(patience: Duration, reconciler: &mut Reconciler) {
         loop {
             reconciler.listen();
             let entries = &mut reconciler.entries;
-            reconciler.agenda.start(reconciler.timing.counts(), |name| entries.get_mut(name).map(Entry::job));
+            reconciler.agenda.start(reconciler.timing.counts(), |name| entries.get_mut(name).map(|entry| entry.job()));
             reconciler.board.publish(&reconciler.entries, &reconciler.gateways);
             if reconciler.agenda.is_idle() && reconciler.board.is_settled() {
                 return;

@@ -23,7 +23,7 @@ fn save_and_die(dir: &Path, record: &Record<App>, last: Step) {
     let apps = dir.join("apps");
     let path = apps.join(format!("{}.json", record.name));
     let text = file::encode(record).unwrap().text().unwrap();
-    assert!(steps(&apps, &temporary(&apps, &path), &path, text.as_bytes(), &mut die_after(last)).is_err());
+    assert!(all_steps(&apps, &[temporary(&apps, &path)], &[(path, text)], &mut die_after(last)).remove(0).is_err());
 }
 
 /// Removes as the store does, and stops after a step.
@@ -103,5 +103,34 @@ fn a_kill_during_a_save_after_a_removal_does_not_bring_the_old_record_back() {
         let new = Record { generation: 1, ..tests::record("seafile") };
         save_and_die(dir.path(), &new, step);
         assert_eq!(found(dir.path()), if is_saved(step) { vec![new] } else { vec![] }, "{step:?}");
+    }
+}
+
+#[test]
+fn a_kill_in_the_midst_of_many_saves_leaves_of_each_the_old_record_or_the_new_one() {
+    let old: Vec<_> = (0..2 * MANY).map(|number| tests::record(&format!("app-{number:02}"))).collect();
+    let new: Vec<_> = old.iter().map(|old| Record { generation: old.generation + 1, ..old.clone() }).collect();
+    // Three steps of each file, one wait for the bytes of all, a rename of each, one wait for the names of all.
+    for last in (0..old.len() * 4 + 1).step_by(3) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path());
+        let drafts = old.iter().map(|record| store.draft(record).unwrap()).collect();
+        assert!(store.commit(drafts).iter().all(Result::is_ok));
+        let apps = dir.path().join("apps");
+        let path = |record: &Record<App>| apps.join(format!("{}.json", record.name));
+        let files: Vec<_> = new.iter().map(|record| (path(record), file::encode(record).unwrap().text().unwrap())).collect();
+        let temporaries: Vec<_> = files.iter().map(|(path, _)| temporary(&apps, path)).collect();
+        let mut steps = Vec::new();
+        let died = all_steps(&apps, &temporaries, &files, &mut |step| {
+            steps.push(step);
+            if steps.len() > last { Err(io::Error::other("killed")) } else { Ok(()) }
+        });
+        assert!(died.iter().any(Result::is_err), "after {last} steps");
+        let first_rename = steps.iter().position(|step| *step == Step::Renamed);
+        let synced = steps.iter().position(|step| *step == Step::FileSynced);
+        assert!(first_rename.is_none_or(|renamed| synced.is_some_and(|synced| synced < renamed)), "no name before the bytes are kept");
+        let found = found(dir.path());
+        assert_eq!(found.len(), old.len());
+        assert!(found.iter().enumerate().all(|(index, found)| *found == old[index] || *found == new[index]), "after {last} steps");
     }
 }

@@ -46,7 +46,7 @@ pub(super) fn record(name: &str) -> Record<App> {
         first_seen: u64::MAX - 1,
         file: "sub/seafile.yaml".into(),
         generation: 8,
-        newer: Some(Arc::new(app().spec)),
+        newer: Some(app().spec),
         good: Some(good),
         transitions: [(ConditionType::Ready, Transition { status: ConditionStatus::False, time: "2026-01-02T03:04:05Z".into() })].into(),
     }
@@ -93,7 +93,7 @@ fn the_newest_valid_spec_is_the_one_to_compare_with() {
     Arc::make_mut(record.newer.as_mut().unwrap()).hostnames.clear();
     assert!(record.spec().unwrap().hostnames.is_empty());
     record.newer = None;
-    assert_eq!(record.spec(), Some(&app().spec));
+    assert_eq!(record.spec(), Some(&*app().spec));
 }
 
 #[test]
