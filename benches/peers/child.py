@@ -4,6 +4,7 @@ In: a command, the core it may use. Out: CPU time and memory of it and of all th
 the end of one that somebody else started.
 """
 
+import ctypes
 import os
 import resource
 import signal
@@ -11,6 +12,7 @@ import subprocess
 import time
 
 TICK = os.sysconf("SC_CLK_TCK")
+_LIBC = ctypes.CDLL(None)
 START_SECONDS = 30
 STOP_SECONDS = 5
 FILES = 65536
@@ -53,7 +55,7 @@ class Child:
                 env={**os.environ, **(environment or {})},
                 # In a session of its own: what it starts can be ended with it.
                 start_new_session=True,
-                preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+                preexec_fn=lambda: _settle(core),
             )
 
     def __enter__(self):
@@ -123,6 +125,12 @@ class Child:
             family.append(process)
             left.extend(parents.get(process, []))
         return family
+
+
+def _settle(core):
+    """In the new process: its core, and that it does not outlive this one, even if that is killed (prctl(2), PR_SET_PDEATHSIG)."""
+    os.sched_setaffinity(0, {core})
+    _LIBC.prctl(1, signal.SIGKILL)
 
 
 def _stat(process):

@@ -9,6 +9,7 @@ import time
 
 LIMIT_SECONDS = 60
 BLOCK = 1 << 20
+IDLE_AT_ONCE = 50
 
 
 class NoAnswer(Exception):
@@ -107,10 +108,14 @@ def hold_idle(port, path, count):
     """Opens connections, has one answer on each, and keeps them."""
     held = []
     try:
-        for _ in range(count):
-            held.append(connect(port))
-            held[-1].sendall(head("GET", port, path))
-            read_answer(held[-1])
+        while len(held) < count:
+            some = []
+            for _ in range(min(IDLE_AT_ONCE, count - len(held))):
+                some.append(connect(port))
+                held.append(some[-1])
+                some[-1].sendall(head("GET", port, path))
+            for one in some:
+                read_answer(one)
     except BaseException:
         release(held)
         raise

@@ -1,7 +1,7 @@
 """A proxy that serves -> load on it for some seconds, and what the clients saw.
 
 In: a server (`rounds.py`), seconds. Out: requests, errors, p50 and p99. Never: a load program that runs on: each has a deadline.
-wrk: as many requests as go; `programs/rate.c`: at fixed moments; h2load: HTTP/2; `programs/echo.c`: WebSockets; `client.py`: large bodies.
+wrk: as many requests as go; `programs/rate.c`: at fixed moments; h2load: the same as wrk, by another hand; `programs/echo.c`: WebSockets; `client.py`: large bodies.
 """
 
 import dataclasses
@@ -14,6 +14,10 @@ import client
 from machine import HERE
 
 GRACE_SECONDS = 30
+
+
+class Overloaded(Exception):
+    """A rate that is too high for this proxy."""
 
 
 @dataclasses.dataclass
@@ -43,7 +47,10 @@ def wrk(server, path, connections, seconds, by_bytes=False):
 
 def at_rate(server, path, connections, per_second, seconds):
     """Open loop: a latency begins when its request was due."""
-    return Result(**_json_of([server.place.compiled["rate"], server.port, path, connections, per_second, seconds], seconds))
+    result = Result(**_json_of([server.place.compiled["rate"], server.port, path, connections, per_second, seconds], seconds))
+    if result.errors:
+        raise Overloaded(f"does not bear {per_second:,} requests/s")
+    return result
 
 
 def websockets(server, path, connections, seconds):
@@ -51,12 +58,12 @@ def websockets(server, path, connections, seconds):
     return Result(**_json_of([server.place.compiled["echo"], server.port, path, connections, seconds, 125], seconds))
 
 
-def h2load(server, path, connections, streams, seconds):
-    """HTTP/2 by prior knowledge; percentiles from h2load's own log."""
+def h2load(server, path, connections, seconds):
+    """Closed loop as wrk's, by HTTP/1.1; percentiles from h2load's own log."""
     log = server.scratch / "h2load.log"
     log.unlink(missing_ok=True)
-    words = ["-t1", f"-c{connections}", f"-m{streams}", f"-D{math.ceil(seconds)}", f"--log-file={log}"]
-    _run([server.place.programs["h2load"], *words, f"http://127.0.0.1:{server.port_h2}{path}"], seconds)
+    words = ["--h1", "-t1", f"-c{connections}", f"-D{math.ceil(seconds)}", f"--log-file={log}"]
+    _run([server.place.programs["h2load"], *words, f"http://127.0.0.1:{server.port}{path}"], seconds)
     with open(log, encoding="ascii") as lines:
         rows = [line.split("\t") for line in lines]
     took = [int(row[2]) for row in rows if row[1] == "200"]
@@ -69,7 +76,9 @@ def transfers(took):
 
 
 def _of_times(took, seconds, errors):
-    took = sorted(took) or [0]
+    if not took:
+        return Result(0, seconds, 0, 0, errors)
+    took = sorted(took)
     return Result(len(took), seconds, took[len(took) // 2], took[len(took) * 99 // 100], errors)
 
 

@@ -15,6 +15,8 @@ import shutil
 import subprocess
 import sys
 
+import child
+
 HERE = pathlib.Path(__file__).resolve().parent
 REPOSITORY = HERE.parent.parent
 POLICY = pathlib.Path("/usr/sbin/policy-rc.d")
@@ -70,6 +72,8 @@ def lxcproxy(binary):
     """The release binary of this checkout, or the one that was named."""
     if binary:
         return str(pathlib.Path(binary).resolve(strict=True))
+    if not shutil.which("cargo"):
+        raise child.Failed("cargo is missing: install Rust (https://rustup.rs), or name a binary with --binary")
     say("building the release binary")
     command = ["cargo", "build", "--release", "--locked", "--bin", "lxcproxy", "--message-format=json-render-diagnostics"]
     built = subprocess.run(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, check=True, timeout=BUILD_SECONDS)

@@ -16,7 +16,8 @@ import socket
 import child
 
 SIZES = {"1K": 1 << 10, "100K": 100 << 10, "100M": 100 << 20}
-PHP_WORKERS = 16
+# More than all kept connections of all proxies together: each of them holds a worker, used or not.
+PHP_WORKERS = 40
 PHP_POOL = """
 [global]
 error_log = {directory}/php-fpm.log
@@ -89,13 +90,10 @@ class Place:
         one.wait_for(lambda: _accepts(path))
 
 
-def free_ports(count):
-    """Ports of 127.0.0.1 that nobody has, each another one."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
+def free_port():
+    """A port of 127.0.0.1 that nobody has."""
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        return one.getsockname()[1]
 
 
 def _accepts(path):

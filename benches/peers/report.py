@@ -28,7 +28,7 @@ def table(job, rows):
     for row in rows:
         cells = [_cell(row, name, form, yardstick) for _, name, form in columns]
         if row.note not in ("", "-"):
-            cells[0] = row.note.replace("|", "/").replace("\n", " ")
+            cells[0] = row.note
         lines.append([row.label, *cells])
     return _markdown(lines)
 
@@ -53,7 +53,8 @@ def _verdicts(verdicts):
 
 
 def _cell(row, name, form, yardstick):
-    if name not in row.numbers:
+    # No latency: not one answer was complete.
+    if not row.numbers.get(name):
         return "-"
     text = form(row.numbers[name])
     return f"{text} ({row.numbers[name] / yardstick[name]:.2f})" if yardstick.get(name) else text

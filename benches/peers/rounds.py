@@ -6,18 +6,19 @@ measured in one go: on a machine with moods, each has its share of every mood (A
 
 import contextlib
 import dataclasses
+import math
 import statistics
-import types
 
 import child
 import client
 import jobs
+import load
+import machine
 import place as places
 import proxies
 
 # What every proxy has to tell the backend.
 FIELDS = ("host", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-real-ip")
-WARM_UP_SECONDS = 1
 
 
 @dataclasses.dataclass
@@ -39,10 +40,9 @@ class Server:
     def __init__(self, place, proxy, variant, probe):
         self.place = place
         self.proxy = proxy
-        ports = types.SimpleNamespace(**dict(zip(("http", "http2"), places.free_ports(2))))
+        self.port = places.free_port()
         self.scratch = place.scratch(proxy.PROGRAM or "relay")
-        words, environment = proxy.command(place.programs.get(proxy.PROGRAM), place, self.scratch, ports, variant)
-        self.port, self.port_h2 = ports.http, ports.http2
+        words, environment = proxy.command(place.programs.get(proxy.PROGRAM), place, self.scratch, self.port, variant)
         self.child = child.Child(proxy.NAME, words, place.proxy_core, self.scratch / "output", environment)
         try:
             self.child.wait_for(lambda: client.answers(self.port, probe))
@@ -106,31 +106,33 @@ def _noted(row):
     """What goes wrong with one proxy stands in its row; the others go on."""
     try:
         yield
+    except load.Overloaded as error:
+        row.note = str(error)
     except (child.Failed, client.NoAnswer, OSError) as error:
-        row.note, row.broke = f"failed: {error}", True
+        machine.say(f"{row.label}: {error}")
+        row.note, row.broke = "failed", True
 
 
 def _measure(job, rows, servers, rounds, seconds):
-    load = job.prepare(list(servers.values()), WARM_UP_SECONDS)
+    seconds = max(seconds, job.at_least)
+    put_on = job.prepare(list(servers.values()), seconds)
     samples = {label: [] for label in servers}
-    # The first round fills pools and caches; it does not count.
-    for number in range(rounds + 1):
+    # The first round fills pools and caches; it does not count. Half as long is enough for that.
+    for length in (math.ceil(seconds / 2), *[seconds] * rounds):
         for row in rows:
             if row.note:
                 continue
             with _noted(row):
-                sample = _sample(servers[row.label], load, seconds if number else WARM_UP_SECONDS)
-                if number:
-                    samples[row.label].append(sample)
+                samples[row.label].append(_sample(servers[row.label], put_on, length))
     for row in rows:
         if not row.note:
-            taken = samples[row.label]
+            taken = samples[row.label][1:]
             row.numbers = {name: statistics.median(sample[name] for sample in taken) for name in taken[0]}
 
 
-def _sample(server, load, seconds):
+def _sample(server, put_on, seconds):
     before = server.child.cpu_seconds()
-    result = load(server, seconds)
+    result = put_on(server, seconds)
     used = server.child.cpu_seconds() - before
     if result.errors or not result.requests:
         raise child.Failed(f"{result.errors} errors in {result.requests:.0f} requests; {server.child.last_words()}")

@@ -24,7 +24,7 @@ class Target:
 
 @dataclasses.dataclass
 class Verdict:
-    """A target, and what came of it. `met` is nothing if it was not measured."""
+    """A target, and what came of it. `met` is nothing if it was not measured; what lxcproxy could not do at all is missed."""
 
     target: Target
     number: float | None
@@ -75,6 +75,8 @@ def judge(tables):
 
 
 def _verdict(target, rows):
+    if any(row.proxy == proxies.OURS and row.note for row in rows):
+        return Verdict(target, None, False)
     measured = {row.label: row.numbers for row in rows if row.numbers}
     try:
         # What is shown is what is judged.

@@ -1,6 +1,6 @@
 """A name -> a proxy that does the same as the others.
 
-In: a place (`place.py`), ports, and the variant: with an access log, with kept FastCGI connections. Out: the command that serves it.
+In: a place (`place.py`), a port, and the variant: with an access log, with kept FastCGI connections. Out: the command that serves it.
 Never: more than one worker, or fewer header fields than the others: Host, X-Forwarded-For, -Proto, -Host and X-Real-IP.
 
 Every proxy serves the same paths, as far as it can: `/files/` and below from `root/srv`, `/hello.php` from php-fpm, all others from the backend.

@@ -1,11 +1,11 @@
 """A place -> Caddy in front of it.
 
-In: paths, ports, the variant. Out: a configuration and its command. Never: TLS, an admin endpoint, or more than one processor for Go.
+In: paths, a port, the variant. Out: a configuration and its command. Never: TLS, an admin endpoint, or more than one processor for Go.
 """
 
 NAME = "Caddy"
 PROGRAM = "caddy"
-CAN = {"http", "http2", "websocket", "upload", "files", "fastcgi", "log", "idle"}
+CAN = {"http", "websocket", "upload", "files", "fastcgi", "log", "idle"}
 
 CONFIGURATION = """
 {{
@@ -18,7 +18,7 @@ CONFIGURATION = """
     exclude http.log.access
   }}
   servers {{
-    protocols h1 h2c
+    protocols h1
   }}
 }}
 http://:{port} {{
@@ -47,7 +47,7 @@ http://:{port} {{
 """
 
 
-def command(program, place, scratch, ports, variant):
+def command(program, place, scratch, port, variant):
     """Writes the configuration; returns the command and its environment."""
     file = scratch / "Caddyfile"
     text = CONFIGURATION.format(
@@ -55,10 +55,8 @@ def command(program, place, scratch, ports, variant):
         app=place.app_socket,
         php=place.php_socket,
         documents=place.documents,
-        port=ports.http,
+        port=port,
     )
     file.write_text(text, encoding="utf-8")
-    # HTTP/2 by prior knowledge on the same port.
-    ports.http2 = ports.http
     home = {"HOME": str(scratch), "XDG_DATA_HOME": str(scratch), "XDG_CONFIG_HOME": str(scratch), "GOMAXPROCS": "1"}
     return [program, "run", "--adapter", "caddyfile", "--config", file], home

@@ -1,13 +1,13 @@
 """A place -> Envoy in front of it.
 
-In: paths, ports, the variant. Out: a configuration and its command. Never: files and FastCGI: Envoy has neither.
+In: paths, a port, the variant. Out: a configuration and its command. Never: files and FastCGI: Envoy has neither.
 """
 
 import json
 
 NAME = "Envoy"
 PROGRAM = "envoy"
-CAN = {"http", "http2", "websocket", "upload", "log", "idle"}
+CAN = {"http", "websocket", "upload", "log", "idle"}
 
 TYPES = "type.googleapis.com/envoy.extensions"
 MANAGER = f"{TYPES}.filters.network.http_connection_manager.v3.HttpConnectionManager"
@@ -17,7 +17,7 @@ FILE_LOG = f"{TYPES}.access_loggers.file.v3.FileAccessLog"
 MOST = 20000
 
 
-def command(program, place, scratch, ports, variant):
+def command(program, place, scratch, port, variant):
     """Writes the configuration; returns the command and its environment."""
     limits = {"max_connections": MOST, "max_pending_requests": MOST, "max_requests": MOST}
     app = {
@@ -29,11 +29,9 @@ def command(program, place, scratch, ports, variant):
     }
     log = [{"name": "file", "typed_config": {"@type": FILE_LOG, "path": f"{scratch}/access.log"}}]
     manager = _manager(log if variant.access_log else [])
-    listener = {"name": "all", "address": _address(ports.http), "filter_chains": [{"filters": [manager]}]}
+    listener = {"name": "all", "address": _address(port), "filter_chains": [{"filters": [manager]}]}
     file = scratch / "envoy.json"
     file.write_text(json.dumps({"static_resources": {"listeners": [listener], "clusters": [app]}}), encoding="utf-8")
-    # HTTP/2 by prior knowledge on the same port.
-    ports.http2 = ports.http
     return [program, "-c", file, "--concurrency", "1", "--disable-hot-restart", "-l", "error"], {}
 
 

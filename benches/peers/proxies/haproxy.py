@@ -1,11 +1,11 @@
 """A place -> HAProxy in front of it.
 
-In: paths, ports, the variant. Out: a configuration and its command. Never: files: HAProxy serves none.
+In: paths, a port, the variant. Out: a configuration and its command. Never: files: HAProxy serves none.
 """
 
 NAME = "HAProxy"
 PROGRAM = "haproxy"
-CAN = {"http", "http2", "websocket", "upload", "fastcgi", "fastcgi kept", "log", "idle"}
+CAN = {"http", "websocket", "upload", "fastcgi", "fastcgi kept", "log", "idle"}
 
 CONFIGURATION = """
 global
@@ -23,7 +23,6 @@ defaults
   timeout tunnel 120s
 frontend all
   bind 127.0.0.1:{port}
-  bind 127.0.0.1:{port_h2} proto h2
   option forwardfor
   http-request set-header X-Forwarded-Proto http
   http-request set-header X-Forwarded-Host %[req.hdr(host)]
@@ -44,7 +43,7 @@ backend php
 """
 
 
-def command(program, place, scratch, ports, variant):
+def command(program, place, scratch, port, variant):
     """Writes the configuration; returns the command and its environment. Its access log is its standard output."""
     file = scratch / "haproxy.cfg"
     text = CONFIGURATION.format(
@@ -53,8 +52,7 @@ def command(program, place, scratch, ports, variant):
         app=place.app_socket,
         php=place.php_socket,
         documents=place.documents,
-        port=ports.http,
-        port_h2=ports.http2,
+        port=port,
         keep="" if variant.kept else "no ",
         pool="pool-max-conn 8" if variant.kept else "pool-max-conn 0",
     )

@@ -1,11 +1,11 @@
 """A place -> nginx in front of it.
 
-In: paths, ports, the variant. Out: a configuration and its command. Never: a master process: one process is the worker.
+In: paths, a port, the variant. Out: a configuration and its command. Never: a master process: one process is the worker.
 """
 
 NAME = "nginx"
 PROGRAM = "nginx"
-CAN = {"http", "http2", "websocket", "upload", "files", "fastcgi", "fastcgi kept", "log", "idle"}
+CAN = {"http", "websocket", "upload", "files", "fastcgi", "fastcgi kept", "log", "idle"}
 
 CONFIGURATION = """
 daemon off; master_process off; worker_processes 1; worker_rlimit_nofile 20000;
@@ -20,7 +20,7 @@ http {{
   upstream app {{ server unix:{app}; keepalive 1024; keepalive_requests 100000000; }}
   upstream php {{ server unix:{php}; {php_keepalive} }}
   server {{
-    listen 127.0.0.1:{port}; listen 127.0.0.1:{port_h2} http2;
+    listen 127.0.0.1:{port};
     root {documents};
     proxy_http_version 1.1; proxy_request_buffering off; proxy_max_temp_file_size 0;
     proxy_set_header Host $http_host; proxy_set_header Connection "";
@@ -44,7 +44,7 @@ http {{
 """
 
 
-def command(program, place, scratch, ports, variant):
+def command(program, place, scratch, port, variant):
     """Writes the configuration; returns the command and its environment."""
     file = scratch / "nginx.conf"
     text = CONFIGURATION.format(
@@ -53,8 +53,7 @@ def command(program, place, scratch, ports, variant):
         app=place.app_socket,
         php=place.php_socket,
         documents=place.documents,
-        port=ports.http,
-        port_h2=ports.http2,
+        port=port,
         php_keepalive="keepalive 8; keepalive_requests 100000000;" if variant.kept else "",
         fastcgi_keep="fastcgi_keep_conn on;" if variant.kept else "",
     )
