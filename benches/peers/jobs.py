@@ -164,7 +164,7 @@ def _files():
         name="file-100m",
         title="A file of 100 MB, 1 connection",
         needs="files",
-        probe="/files/100M",
+        probe="/files/1K",
         prepare=lambda *_: lambda server, seconds: load.transfers(client.downloads(server.port, "/files/100M", seconds)),
         quick=True,
     )

