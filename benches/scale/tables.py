@@ -1,0 +1,92 @@
+"""Results of all sizes -> tables and verdicts.
+
+In: what was measured. Out: Markdown. Never: a measurement.
+"""
+
+import statistics
+
+from client import percentile
+from report import Target, figure, megabytes, milliseconds, table
+
+# Sizes for which a change has a target, and the least for which memory per App says anything.
+_CHANGE_SIZES = (10, 10_000, 100_000)
+_MANY = 1000
+
+
+def ours(results):
+    """lxcproxy, a row for each size."""
+    header = [
+        "Apps", "first start", "second start", "a change is live: p50", "p99", "most", "CPU of a change", "memory of all changes",
+        "memory, idle", "peak", "per 10,000 Apps", "CPU of a request", "to ten Apps", "idle CPU, of a core",
+    ]  # fmt: skip
+    rows = [
+        [
+            f"{result.apps:,}",
+            milliseconds(result.first_start),
+            milliseconds(result.second_start),
+            *_live(result.changes),
+            milliseconds(result.change_processor),
+            megabytes(result.change_memory),
+            megabytes(result.idle_memory),
+            megabytes(result.peak_memory),
+            megabytes(_per_many(results, result)),
+            f"{figure(result.request * 1e6)} us",
+            f"{result.request / result.request_of_ten:.2f}",
+            None if result.idle_processor is None else f"{result.idle_processor:.2%}",
+        ]
+        for result in results
+    ]
+    exact = statistics.median(gap for result in results for gap in result.resolution)
+    return f"{table(header, rows)}\n\n{len(results[0].changes)} changes each; a change is seen live {figure(exact * 1e3)} ms late at most (median)."
+
+
+def beside(results, peers):
+    """lxcproxy and its peers, size by size. `peers`: by name, a result or a sentence for each size, or one sentence for all."""
+    header = ["Apps", "proxy", "start", "a change is live: p50", "p99", "most", "CPU of a change", "memory", "after the changes", "CPU of a request"]
+    rows = []
+    for result in results:
+        after = result.idle_memory + result.change_memory
+        rows.append([f"{result.apps:,}", "lxcproxy", *_figures(result, result.second_start, result.idle_memory, after)])
+        for name, found in peers.items():
+            figures = found if isinstance(found, str) else found[result.apps]
+            if isinstance(figures, str):
+                rows.append([f"{result.apps:,}", f"{name}: {figures}", *[None] * 8])
+            else:
+                rows.append([f"{result.apps:,}", name, *_figures(figures, figures.start, figures.memory, figures.memory_after)])
+    return table(header, rows)
+
+
+def targets(results):
+    """What is promised, for the sizes that were measured."""
+    found = [
+        Target(f"a change is live, p99, {result.apps:,} Apps", percentile(result.changes, 0.99) * 1e3, 20, "ms")
+        for result in results
+        if result.apps in _CHANGE_SIZES
+    ]
+    for result in results:
+        if result.apps == 10_000:
+            found.append(Target("first start, 10,000 Apps", result.first_start, 1, "s"))
+            found.append(Target("second start, 10,000 Apps", result.second_start, 1, "s"))
+        if (each := _per_many(results, result)) is not None and result.apps >= 10_000:
+            found.append(Target(f"memory per 10,000 Apps, at {result.apps:,}", each / 1e6, 40, "MB"))
+        if result.apps == 10:
+            found.append(Target("memory, idle, 10 Apps", result.idle_memory / 1e6, 15, "MB"))
+        if result.apps == 100_000 and result.idle_processor is not None:
+            found.append(Target("idle CPU, 100,000 Apps", result.idle_processor * 100, 1, "% of a core"))
+    return found
+
+
+def _figures(result, start, memory, after):
+    costs = (milliseconds(result.change_processor), megabytes(memory), megabytes(after), f"{figure(result.request * 1e6)} us")
+    return [milliseconds(start), *_live(result.changes), *costs]
+
+
+def _live(changes):
+    return [milliseconds(value) for value in (percentile(changes, 0.5), percentile(changes, 0.99), max(changes))]
+
+
+def _per_many(results, result):
+    """Bytes for 10,000 Apps more, against the smallest size; `None` where that would be noise."""
+    if result.apps < _MANY or result is results[0]:
+        return None
+    return (result.idle_memory - results[0].idle_memory) / (result.apps - results[0].apps) * 10_000
