@@ -11,6 +11,7 @@ mod answers;
 mod application;
 mod architecture;
 mod attempts;
+mod benches_scale;
 mod cgi;
 mod cli;
 mod clients;

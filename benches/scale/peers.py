@@ -7,6 +7,7 @@ peer left out in silence.
 import dataclasses
 import os
 import shutil
+import statistics
 import time
 
 import load
@@ -76,9 +77,10 @@ def _measure(peer, settings, place, apps):
         change_processor = (process.processor_seconds() - before) / len(changes)
         script = os.path.join(place, "load.lua")
         costs = [
-            load.processor_per_request(process, script, peer.address, apps, _CONNECTIONS, seconds=settings.seconds, seed=seed) for seed in (1, 2)
+            load.processor_per_request(process, script, peer.address, apps, _CONNECTIONS, seconds=settings.seconds, seed=seed)
+            for seed in range(settings.rounds)
         ]
-    return Result(start, changes, change_processor, memory, memory_after, costs[-1])
+    return Result(start, changes, change_processor, memory, memory_after, statistics.median(costs))
 
 
 def _wait_up(process, client, number, began, patience):

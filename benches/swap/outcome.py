@@ -28,9 +28,9 @@ class Outcome:
     changes_under_load: int = 0
     # Apps that did not answer with their last revision.
     not_live: int = 0
-    # Under full load, before the first change; after the last; the most.
+    # Under full load: before the first change, after each round with changes, the most.
     memory_before: int = 0
-    memory_after: int = 0
+    memory: list = dataclasses.field(default_factory=list)
     memory_peak: int = 0
     # Reason -> how many WebSockets or uploads.
     dropped: collections.Counter = dataclasses.field(default_factory=collections.Counter)
@@ -56,7 +56,7 @@ def table(found):
         both("p50, ms", lambda seen: seen.p50),
         both("p99, ms", lambda seen: seen.p99),
         ["failed requests", sum(sum(seen.failed.values()) for seen in found.without), found.failed()],
-        ["memory under load", megabytes(found.memory_before), f"{megabytes(found.memory_after)}, peak {megabytes(found.memory_peak)}"],
+        ["memory under load", megabytes(found.memory_before), f"{', '.join(map(megabytes, found.memory))}; peak {megabytes(found.memory_peak)}"],
     ]
     parts = [
         report.table([f"{found.apps:,} Apps", "without changes", "with changes"], rows),
@@ -75,7 +75,7 @@ def targets(found):
         Target(f"dropped WebSockets, of {found.sockets:,}", sum(found.dropped.values()), 0, ""),
         Target(f"failed uploads, of {found.uploads}", sum(found.failed_uploads.values()), 0, ""),
         Target("changed Apps that don't answer with their last revision", found.not_live, 0, ""),
-        Target("memory after all changes", found.memory_after / 1e6, flat / 1e6, "MB"),
+        Target("memory after all changes", found.memory[-1] / 1e6, flat / 1e6, "MB"),
     ]
 
 
