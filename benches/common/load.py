@@ -14,7 +14,7 @@ local first, count = {first}, {count}
 function init() math.randomseed({seed}) end
 function request()
   local number = first + math.random(count) - 1
-  return string.format("GET / HTTP/1.1\\r\\nHost: app-%06d.example.org\\r\\n\\r\\n", number)
+  return string.format("{method} / HTTP/1.1\\r\\nHost: app-%06d.example.org\\r\\n\\r\\n", number)
 end
 function done(summary, latency, requests)
   local e = summary.errors
@@ -39,11 +39,11 @@ class Seen:
     p99: float
 
 
-def command(script, address, count, connections, seconds, first=0, seed=1):
+def command(script, address, count, connections, seconds, first=0, seed=1, method="GET"):
     """The command line of wrk for random Apps among `count`, the first of them `first`. `script`: the file that is written for it."""
     assert host(1) == "app-000001.example.org", "the script writes hosts of the same form"
     with open(script, "w", encoding="ascii") as file:
-        file.write(_SCRIPT.format(first=first, count=count, seed=seed))
+        file.write(_SCRIPT.format(first=first, count=count, seed=seed, method=method))
     url = f"http://{address[0]}:{address[1]}/"
     return ["setpriv", "--pdeathsig", "KILL", "--", "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s", script, url]
 
@@ -64,12 +64,12 @@ def run(*arguments, seconds, **options):
     return seen(done.stdout + done.stderr)
 
 
-def processor_per_request(process, *arguments, **options):
-    """Seconds of processor time of a process (and its children) per request of a load."""
+def processor_per_request(process, *arguments, found=True, **options):
+    """Seconds of processor time of a process (and its children) per request of a load, each answered well, or 404 if it is to be."""
     before = process.processor_seconds()
-    result = run(*arguments, **options)
+    result = run(*arguments, method="GET" if found else "DELETE", **options)
     spent = process.processor_seconds() - before
-    wrong = sum(result.failed.values())
-    if wrong or not result.requests:
-        raise Failed(f"{wrong} of {result.requests} requests failed: {result.failed}")
+    wrong = {**result.failed, "status": abs(result.failed["status"] - (0 if found else result.requests))}
+    if any(wrong.values()) or not result.requests:
+        raise Failed(f"of {result.requests} requests some failed: {wrong}")
     return spent / result.requests

@@ -11,6 +11,9 @@ SOCKET = "/run/web.sock"
 # The field of an answer that says which revision of its manifest was served.
 REVISION = "X-Revision"
 
+# Fields of a rule: other methods than GET find their App and no rule, and are answered 404 without a backend.
+ONLY_GET = ("matches: [{method: GET}]",)
+
 _MANIFEST = """\
 apiVersion: lxcproxy.dev/v1
 kind: App
@@ -32,7 +35,7 @@ def host(number):
     return f"app-{number:06}.example.org"
 
 
-def text(number, root, revision=0, socket=SOCKET, more=()):
+def text(number, root, revision=0, socket=SOCKET, more=ONLY_GET):
     """A manifest. `more` are further fields of its rule, a line each."""
     return _MANIFEST.format(
         name=f"app-{number:06}",

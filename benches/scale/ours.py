@@ -46,9 +46,11 @@ class Result:
     change_memory: int
     idle_memory: int
     peak_memory: int
-    # User and system time of one request for a random App, here and with ten Apps, median of the rounds.
+    # User and system time of one request for a random App, median of the rounds. Each App's backend has connections of its own.
     request: float
-    request_of_ten: float
+    # The same without a backend (its App is found, and no rule of it), here and with ten Apps.
+    look_up: float
+    look_up_of_ten: float
     # Part of one core; `None`: not looked at.
     idle_processor: float | None
 
@@ -74,12 +76,24 @@ def measure(settings, scratch, root, apps, reference):
             change_processor = _processor_of_changes(daemon, directory, root, settings.changes, apps)
             idle_processor = _idle(daemon, settings.idle) if settings.idle else None
             say(f"lxcproxy, {apps:,} Apps: looking up")
-            request, request_of_ten = _look_up(daemon, reference, settings, scratch, apps)
+            request, look_up, look_up_of_ten = _requests(daemon, reference, settings, scratch, apps)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
         shutil.rmtree(state, ignore_errors=True)
     return Result(
-        apps, first_start, second_start, changes, resolution, change_processor, change_memory, idle, peak, request, request_of_ten, idle_processor
+        apps,
+        first_start,
+        second_start,
+        changes,
+        resolution,
+        change_processor,
+        change_memory,
+        idle,
+        peak,
+        request,
+        look_up,
+        look_up_of_ten,
+        idle_processor,
     )
 
 
@@ -150,11 +164,13 @@ def _idle(daemon, seconds):
     return (daemon.processor_seconds() - before) / seconds
 
 
-def _look_up(daemon, reference, settings, scratch, apps):
+def _requests(daemon, reference, settings, scratch, apps):
     """Rounds of requests for random Apps, here and there in turn."""
     script = os.path.join(scratch, "load.lua")
-    ours, tens = [], []
+    kinds = ((daemon, apps, True), (daemon, apps, False), (reference, 10, False))
+    costs = [[] for _ in kinds]
     for seed in range(settings.rounds):
-        for process, count, costs in ((daemon, apps, ours), (reference, 10, tens)):
-            costs.append(load.processor_per_request(process, script, process.address, count, _CONNECTIONS, seconds=settings.seconds, seed=seed))
-    return statistics.median(ours), statistics.median(tens)
+        for (process, count, found), measured in zip(kinds, costs):
+            load_of = (process, script, process.address, count, _CONNECTIONS)
+            measured.append(load.processor_per_request(*load_of, found=found, seconds=settings.seconds, seed=seed))
+    return map(statistics.median, costs)

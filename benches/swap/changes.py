@@ -46,5 +46,5 @@ class Changes:
         return busy
 
     def _write(self, number, revision):
-        socket, more = self._busy.get(number, (manifests.SOCKET, ()))
+        socket, more = self._busy.get(number, (manifests.SOCKET, manifests.ONLY_GET))
         manifests.write(self._directory, number, manifests.text(number, self._root, revision, socket, more))
