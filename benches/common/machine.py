@@ -41,7 +41,10 @@ def prepare(*programs):
 def release_binary():
     """Builds it from the clone; returns its path."""
     say("building the release binary")
-    subprocess.run(["cargo", "build", "--release", "--locked"], cwd=REPOSITORY, check=True, stdout=sys.stderr)
+    try:
+        subprocess.run(["cargo", "build", "--release", "--locked"], cwd=REPOSITORY, check=True, stdout=sys.stderr)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise Failed(f"lxcproxy could not be built: {error}") from error
     target = os.environ.get("CARGO_TARGET_DIR", "target")
     return os.path.join(REPOSITORY, target, "release", "lxcproxy")
 

@@ -42,22 +42,26 @@ class Process:
 
     def assert_alive(self):
         """Fails with the end of its log if it has ended."""
-        if self._child.poll() is not None:
-            raise Failed(f"{self.name} ended with {self._child.returncode}: {tail(self.log)}")
+        if self._ended():
+            raise Failed(f"{self.name} ended: {tail(self.log)}")
 
     def stop(self, patience=10):
         """Asks it to end, and makes it end when it does not. All processes of its group go."""
-        if self._child.poll() is None:
-            self._child.terminate()
-            try:
-                self._child.wait(patience)
-            except subprocess.TimeoutExpired:
-                pass
-        try:
-            os.killpg(self.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+        if self._child.returncode is not None:
+            return
+        deadline = time.monotonic() + patience
+        os.kill(self.pid, signal.SIGTERM)
+        while not self._ended() and time.monotonic() < deadline:
+            time.sleep(0.005)
+        # It is not reaped yet: until then its number, which is the group's, is nobody else's.
+        os.killpg(self.pid, signal.SIGKILL)
         self._child.wait(patience)
+
+    def _ended(self):
+        """Whether it has; it stays to be reaped."""
+        if self._child.returncode is not None:
+            return True
+        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def family(self):
         """The pids of it and its children."""
