@@ -20,6 +20,8 @@ class Client:
     def __init__(self, address, patience=10):
         """`patience`: seconds for one answer."""
         self._address, self._patience, self._socket, self._rest = address, patience, None, b""
+        # The first line of the last answer, or why there was none.
+        self._said = "nothing"
 
     def __enter__(self):
         return self
@@ -41,9 +43,11 @@ class Client:
                 self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._socket.sendall(b"GET / HTTP/1.1\r\nHost: " + host.encode() + b"\r\n\r\n")
             head, fields = self._answer()
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:
+            self._said = str(error)
             self.close()
             return None
+        self._said = head.partition(b"\r\n")[0].decode(errors="replace")
         if b"\r\nconnection: close" in fields:
             self.close()
         if not head.startswith(b"HTTP/1.1 200") or _FIELD not in fields:
@@ -60,7 +64,7 @@ class Client:
                 seen = time.perf_counter()
                 return seen, seen - before
             if time.perf_counter() > deadline:
-                raise Failed(f"{host} did not answer with revision {revision} within {patience} s")
+                raise Failed(f"{host} did not answer with revision {revision} within {patience:.0f} s, but: {self._said}")
             if pause:
                 time.sleep(pause)
 

@@ -108,7 +108,7 @@ class Process:
         raise Failed(f"{self.name} has no {field}: it has ended")
 
 
-def tail(log, most=600):
+def tail(log, most=300):
     """The end of a file, on one line."""
     with open(log, "rb") as file:
         file.seek(max(0, os.path.getsize(log) - most))

@@ -34,7 +34,7 @@ class Target:
 def table(header, rows):
     """Cells -> a table; the first column to the left, numbers to the right. A cell that is `None` is a dash."""
     lines = [header, ["---"] + ["---:"] * (len(header) - 1)]
-    lines += [["-" if cell is None else str(cell) for cell in row] for row in rows]
+    lines += [["-" if cell is None else str(cell).replace("|", "/") for cell in row] for row in rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

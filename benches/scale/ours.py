@@ -54,32 +54,53 @@ class Result:
     # Part of one core; `None`: not looked at.
     idle_processor: float | None
 
+    @property
+    def start(self):
+        """A start as a restart is: with state."""
+        return self.second_start
+
+    @property
+    def memory(self):
+        """Before the changes."""
+        return self.idle_memory
+
+    @property
+    def memory_after(self):
+        """After the changes."""
+        return self.idle_memory + self.change_memory
+
 
 def measure(settings, scratch, root, apps, reference):
-    """All of one size. `reference`: the daemon with ten Apps that look-ups are compared with."""
+    """All of one size; returns a result or a sentence. `reference`: the daemon with ten Apps that look-ups are compared with."""
     directory, state = os.path.join(scratch, "manifests"), os.path.join(scratch, "state")
     say(f"lxcproxy, {apps:,} Apps: writing manifests")
     manifests.write_all(directory, apps, root)
     try:
-        say(f"lxcproxy, {apps:,} Apps: starting")
-        daemon, first_start = start(settings, scratch, directory, state, apps)
-        with daemon:
-            daemon.settle(_SETTLE)
-        daemon, second_start = start(settings, scratch, directory, state, apps)
-        with daemon:
-            daemon.settle(_SETTLE)
-            idle, peak = daemon.resident(), daemon.peak()
-            say(f"lxcproxy, {apps:,} Apps: changing")
-            changes, resolution = live(daemon.address, settings.changes, apps, _file_changer(directory, root), _ALL_CHANGES, _ONE_CHANGE)
-            daemon.settle(_SETTLE)
-            change_memory = daemon.resident() - idle
-            change_processor = _processor_of_changes(daemon, directory, root, settings.changes, apps)
-            idle_processor = _idle(daemon, settings.idle) if settings.idle else None
-            say(f"lxcproxy, {apps:,} Apps: looking up")
-            request, look_up, look_up_of_ten = _requests(daemon, reference, settings, scratch, apps)
+        return _measure(settings, scratch, root, apps, reference, directory, state)
+    except Failed as reason:
+        return f"does not bear it: {reason}"
     finally:
         shutil.rmtree(directory, ignore_errors=True)
         shutil.rmtree(state, ignore_errors=True)
+
+
+def _measure(settings, scratch, root, apps, reference, directory, state):
+    say(f"lxcproxy, {apps:,} Apps: starting")
+    daemon, first_start = start(settings, scratch, directory, state, apps)
+    with daemon:
+        daemon.settle(_SETTLE)
+    daemon, second_start = start(settings, scratch, directory, state, apps)
+    with daemon:
+        daemon.settle(_SETTLE)
+        idle, peak = daemon.resident(), daemon.peak()
+        say(f"lxcproxy, {apps:,} Apps: changing")
+        changes, resolution = live(daemon.address, settings.changes, apps, _file_changer(directory, root), _ALL_CHANGES, _ONE_CHANGE)
+        daemon.settle(_SETTLE)
+        change_memory = daemon.resident() - idle
+        change_processor = _processor_of_changes(daemon, directory, root, settings.changes, apps)
+        idle_processor = _idle(daemon, settings.idle) if settings.idle else None
+        say(f"lxcproxy, {apps:,} Apps: looking up")
+        request, look_up, look_up_of_ten = _requests(daemon, reference, settings, scratch, apps)
     return Result(
         apps,
         first_start,
