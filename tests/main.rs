@@ -12,6 +12,7 @@ mod application;
 mod architecture;
 mod attempts;
 mod benches;
+mod benches_scale;
 mod cgi;
 mod cli;
 mod clients;

@@ -30,7 +30,7 @@ spec:
 pub(crate) fn on(app: &App, host: &str, number: usize) -> Arc<CompiledApp> {
     let mut app = app.clone();
     app.metadata.name = format!("app-{number}").parse().unwrap();
-    app.spec.hostnames = vec![host.parse().unwrap()];
+    Arc::make_mut(&mut app.spec).hostnames = vec![host.parse().unwrap()];
     compiled(app)
 }
 
