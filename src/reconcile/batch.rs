@@ -5,7 +5,7 @@
 
 use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
-use std::thread::{Builder, available_parallelism, scope};
+use std::thread::{Builder, ScopedJoinHandle, available_parallelism, scope};
 
 /// Below this the calling thread does it alone: a thread costs as much as a few manifests.
 const FEW: usize = 64;
@@ -25,10 +25,10 @@ pub(super) fn map<T: Sync, R: Send>(things: &[T], job: impl Fn(&T) -> R + Sync) 
     scope(|scope| {
         let portion = &portion;
         let begin = |things| (things, Builder::new().name("batch".to_owned()).spawn_scoped(scope, move || portion(things)));
-        let begun: Vec<_> = portions.map(begin).collect();
+        let threads: Vec<_> = portions.map(begin).collect();
         let mut results = portion(own);
-        for (things, thread) in begun {
-            results.extend(match thread.map(|thread| thread.join()) {
+        for (things, thread) in threads {
+            results.extend(match thread.map(ScopedJoinHandle::join) {
                 Ok(Ok(done)) => done,
                 Ok(Err(panic)) => resume_unwind(panic),
                 // There was no thread for it.

@@ -56,8 +56,8 @@ mod tests {
 
     use super::*;
 
-    fn apps(count: usize) -> BTreeMap<AppName, ()> {
-        (0..count).map(|number| (format!("app-{number:06}").parse().unwrap(), ())).collect()
+    fn apps(count: usize) -> BTreeMap<AppName, usize> {
+        (0..count).map(|number| (format!("app-{number:06}").parse().unwrap(), number)).collect()
     }
 
     /// How long a round takes, and how many are looked at together at most.
@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn nobody_is_left_out_while_others_come_and_go() {
         let (mut all, mut round) = (apps(250), Round::new(Instant::now()));
-        let mut turn = |all: &BTreeMap<AppName, ()>| round.turn(all, round.due());
+        let mut turn = |all: &BTreeMap<AppName, usize>| round.turn(all, round.due());
         assert_eq!(turn(&all).len(), 100);
         all.remove(&"app-000099".parse::<AppName>().unwrap());
         assert_eq!(turn(&all)[0].as_str(), "app-000100");

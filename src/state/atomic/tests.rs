@@ -111,7 +111,7 @@ fn a_kill_in_the_midst_of_many_saves_leaves_of_each_the_old_record_or_the_new_on
     let old: Vec<_> = (0..2 * MANY).map(|number| tests::record(&format!("app-{number:02}"))).collect();
     let new: Vec<_> = old.iter().map(|old| Record { generation: old.generation + 1, ..old.clone() }).collect();
     // Three steps of each file, one wait for the bytes of all, a rename of each, one wait for the names of all.
-    for last in (0..old.len() * 4 + 1).step_by(3) {
+    for last in (0..=old.len() * 4).step_by(3) {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path());
         let drafts = old.iter().map(|record| store.draft(record).unwrap()).collect();
