@@ -226,6 +226,11 @@ impl ResponseBody {
         }
     }
 
+    /// The backend's connection, if this stands for one: the answer is a 101.
+    pub fn switched(&mut self) -> Option<http::Switched> {
+        if let Self::Http(body) = self { body.take_switched() } else { None }
+    }
+
     /// The same in a content coding. `length`: how long it is in bytes, if that is known.
     ///
     /// # Errors

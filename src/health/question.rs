@@ -10,7 +10,7 @@ use http::{HeaderValue, Request, Uri};
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};
 
-use crate::backend::http::{Call, Pool};
+use crate::backend::http::{Call, Head, Pool};
 use crate::backend::{Error, RequestBody, ResponseBody};
 use crate::dial::{self, Address};
 use crate::route::{Check, Finding, Question, Timeouts};
@@ -45,7 +45,8 @@ pub(super) async fn ask(pool: &Pool, address: &Address, check: &Check) -> Findin
 async fn send(pool: &Pool, address: &Address, question: &Question, timeout: Duration) -> Result<(u16, ResponseBody), Finding> {
     let timeouts = Timeouts { request: None, connect: Some(timeout), idle: Some(timeout) };
     let request = request(&question.path, &question.host);
-    match pool.send(Call { address, timeouts, keep: 0, protocol: question.protocol }, request).await.map_err(|failed| failed.error) {
+    let call = Call { address, timeouts, keep: 0, protocol: question.protocol };
+    match pool.send(call, &Head::of(&request), RequestBody::empty()).await.map_err(|failed| failed.error) {
         Ok(answer) => Ok((answer.status().as_u16(), answer.into_body())),
         Err(Error::Timeout(_)) => Err(Finding::TimedOut),
         Err(Error::Connect(_) | Error::Unavailable) => Err(Finding::Unreachable),
@@ -53,8 +54,8 @@ async fn send(pool: &Pool, address: &Address, question: &Question, timeout: Dura
     }
 }
 
-fn request(path: &PathAndQuery, host: &HeaderValue) -> Request<RequestBody> {
-    let mut request = Request::new(RequestBody::empty());
+fn request(path: &PathAndQuery, host: &HeaderValue) -> Request<()> {
+    let mut request = Request::new(());
     *request.uri_mut() = Uri::from(path.clone());
     let headers = request.headers_mut();
     headers.insert(HOST, host.clone());

@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use http::{Request, Response};
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Response};
 
 use super::Proxy;
 use super::forward::Forward;
@@ -23,10 +24,17 @@ pub(super) struct Errand<'f> {
 }
 
 /// What is sent, as the backend's protocol wants it; `None` once some of it was sent.
-#[expect(clippy::large_enum_variant, reason = "there is one for each request, on its own stack: a box would be an allocation")]
 enum Form {
-    Http(Option<Request<RequestBody>>),
+    Http(Asked),
     Fastcgi(Option<fastcgi::Content>),
+}
+
+/// What an HTTP backend is asked, beside the head that all attempts share.
+struct Asked {
+    target: PathAndQuery,
+    /// What `X-Forwarded-Port` says.
+    port: Option<HeaderValue>,
+    body: Option<RequestBody>,
 }
 
 impl<'f> Errand<'f> {
@@ -42,7 +50,7 @@ impl<'f> Errand<'f> {
     /// Nothing of it was sent.
     pub(super) fn is_unsent(&self) -> bool {
         match &self.form {
-            Form::Http(next) => next.is_some(),
+            Form::Http(asked) => asked.body.is_some(),
             Form::Fastcgi(next) => next.is_some(),
         }
     }
@@ -76,7 +84,7 @@ impl<'f> Errand<'f> {
 impl Form {
     fn of(forward: &Forward<'_>, body: RequestBody, backend: &Backend) -> Result<Self, Cause> {
         Ok(match &backend.protocol {
-            Protocol::Http(settings) => Self::Http(Some(forward.http(settings, body)?)),
+            Protocol::Http(_) => Self::Http(Asked { target: forward.target()?, port: forward.port(), body: Some(body) }),
             Protocol::Fastcgi(_) => Self::Fastcgi(Some(body.into())),
         })
     }
@@ -94,11 +102,13 @@ impl Proxy {
         let backend = &app.backends[index];
         let address = backend.endpoints[endpoint].address.as_ref().ok_or(Error::Unavailable)?;
         match (&mut errand.form, &backend.protocol) {
-            (Form::Http(next), Protocol::Http(settings)) => {
-                let request = next.take().ok_or(Error::Unavailable)?;
+            (Form::Http(Asked { target, port, body: next }), Protocol::Http(settings)) => {
+                let body = next.take().ok_or(Error::Unavailable)?;
+                let ours = errand.forward.ours(settings, port.as_ref());
+                let head = errand.forward.http(target, &ours);
                 let call = http_backend::Call { address, timeouts: rule.timeouts, keep: backend.keep, protocol: settings.protocol };
-                self.http.send(call, request).await.map_err(|failed| {
-                    *next = failed.unsent.map(|request| *request);
+                self.http.send(call, &head, body).await.map_err(|failed| {
+                    *next = failed.unsent;
                     failed.error
                 })
             }

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use http::header::{EXPECT, HOST, LOCATION, UPGRADE};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
@@ -26,11 +26,16 @@ use super::rescue::Cause;
 use super::text::Text;
 use super::trust::{X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PORT, X_FORWARDED_PROTO};
 use super::values::Values;
-use crate::api::v1::HttpProtocol;
+use crate::backend::http::{self as http_backend, Ours};
 use crate::backend::{RequestBody, ResponseBody, fastcgi, files};
 use crate::route::{Files, HttpSettings, PathEdit, Place, Rule};
 
-const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+/// The fields that we set ourselves.
+static NAMES: [HeaderName; 6] =
+    [HOST, X_FORWARDED_FOR, HeaderName::from_static("x-real-ip"), X_FORWARDED_PROTO, X_FORWARDED_HOST, X_FORWARDED_PORT];
+static NOTHING: HeaderValue = HeaderValue::from_static("");
+static HTTP: HeaderValue = HeaderValue::from_static("http");
+static HTTPS: HeaderValue = HeaderValue::from_static("https");
 
 /// A request on its way.
 pub(super) struct Forward<'a> {
@@ -234,14 +239,20 @@ impl<'a> Forward<'a> {
         self.script = Some(Script { name, path_info, root: files.root.clone() });
     }
 
-    /// The request for an HTTP backend.
-    pub(super) fn http(&self, settings: &HttpSettings, body: RequestBody) -> Result<Request<RequestBody>, Cause> {
-        let mut request = self.copy(settings)?.map(|()| body);
-        // HTTP/2 has no upgrades: the backend gets the request as it is without.
-        if let (Some((protocol, _)), HttpProtocol::Http1) = (&self.upgrade, settings.protocol) {
-            hop::ask_upgrade(request.headers_mut(), protocol.clone());
-        }
-        Ok(request)
+    /// The request for an HTTP backend. `ours`: what we say of it.
+    pub(super) fn http<'h>(&'h self, target: &'h PathAndQuery, ours: &'h [Ours<'h>]) -> http_backend::Head<'h> {
+        let upgrade = self.upgrade.as_ref().map(|(protocol, _)| protocol);
+        http_backend::Head { method: &self.parts.method, target, fields: &self.parts.headers, ours, upgrade }
+    }
+
+    /// The fields that tell an HTTP backend where the request comes from, and for whom it is. `port`: what [`Self::port`] says.
+    pub(super) fn ours<'h>(&'h self, settings: &'h HttpSettings, port: Option<&'h HeaderValue>) -> [Ours<'h>; 6] {
+        told(self.parts.headers.get(HOST), self.values.peer, self.host.as_ref().or(settings.host.as_ref()), port)
+    }
+
+    /// What `X-Forwarded-Port` says.
+    pub(super) fn port(&self) -> Option<HeaderValue> {
+        self.values.peer.via.as_deref().and_then(|via| via.port).map(HeaderValue::from)
     }
 
     /// The client's side of a tunnel, if it has asked for one.
@@ -254,15 +265,15 @@ impl<'a> Forward<'a> {
     pub(super) fn copy(&self, settings: &HttpSettings) -> Result<Request<()>, Cause> {
         let mut copy = Request::new(());
         *copy.method_mut() = self.parts.method.clone();
-        *copy.uri_mut() = self.target()?;
+        *copy.uri_mut() = self.target()?.into();
         *copy.headers_mut() = self.parts.headers.clone();
-        address(copy.headers_mut(), self.values.peer, self.host.clone().or_else(|| settings.host.clone()));
+        address(copy.headers_mut(), self.values.peer, self.host.as_ref().or(settings.host.as_ref()));
         Ok(copy)
     }
 
     /// What an HTTP backend is asked for.
-    fn target(&self) -> Result<Uri, Cause> {
-        PathAndQuery::try_from(self.path_and_query()).map(Uri::from).map_err(|_| Cause::Head("the target is invalid"))
+    pub(super) fn target(&self) -> Result<PathAndQuery, Cause> {
+        PathAndQuery::try_from(self.path_and_query()).map_err(|_| Cause::Head("the target is invalid"))
     }
 
     /// The request for a FastCGI backend. `id`: the request's name.
@@ -298,23 +309,29 @@ impl<'a> Forward<'a> {
     }
 }
 
-/// The fields that tell an HTTP backend where a request comes from, and for whom it is. `host`: what stands in for the client's `Host`.
-pub(super) fn address(headers: &mut HeaderMap, peer: &Peer, host: Option<HeaderValue>) {
-    let via = peer.via.as_deref();
-    headers.insert(X_FORWARDED_FOR, via.map_or(&peer.client_ip, |via| &via.chain).clone());
-    headers.insert(X_REAL_IP, peer.client_ip.clone());
-    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(peer.scheme));
-    if let Some(asked) = via.and_then(|via| via.host.clone()).or_else(|| headers.get(HOST).cloned()) {
-        headers.insert(X_FORWARDED_HOST, asked);
-    }
-    if let Some(port) = via.and_then(|via| via.port) {
-        headers.insert(X_FORWARDED_PORT, port.into());
-    }
-    match host {
-        Some(host) => drop(headers.insert(HOST, host)),
-        None => drop(headers.entry(HOST).or_insert(HeaderValue::from_static(""))),
+/// Puts the fields among those of a copy that tell an HTTP backend where a request comes from, and for whom it is. `host`: what stands in for
+/// the client's `Host`.
+pub(super) fn address(headers: &mut HeaderMap, peer: &Peer, host: Option<&HeaderValue>) {
+    let (asked, port) = (headers.get(HOST).cloned(), peer.via.as_deref().and_then(|via| via.port).map(HeaderValue::from));
+    for (name, value) in told(asked.as_ref(), peer, host, port.as_ref()) {
+        if let Some(value) = value {
+            headers.insert(name, value.clone());
+        }
     }
     headers.remove(EXPECT);
+}
+
+/// What we say of a request. `asked`: the client's `Host`; `host`: what stands in for it.
+fn told<'h>(asked: Option<&'h HeaderValue>, peer: &'h Peer, host: Option<&'h HeaderValue>, port: Option<&'h HeaderValue>) -> [Ours<'h>; 6] {
+    let via = peer.via.as_deref();
+    [
+        (&NAMES[0], host.or(asked).or(Some(&NOTHING))),
+        (&NAMES[1], Some(via.map_or(&peer.client_ip, |via| &via.chain))),
+        (&NAMES[2], Some(&peer.client_ip)),
+        (&NAMES[3], Some(if peer.scheme == "https" { &HTTPS } else { &HTTP })),
+        (&NAMES[4], via.and_then(|via| via.host.as_ref()).or(asked)),
+        (&NAMES[5], port),
+    ]
 }
 
 /// What a client says of itself is forgotten; what a trusted proxy says has been read by then.

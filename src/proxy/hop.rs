@@ -7,11 +7,12 @@ use std::time::Duration;
 use http::header::{CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version};
 use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
 
 use super::fields::{Kind, Seen};
 use super::record::Record;
 use super::rescue::Cause;
-use crate::backend::http::{self as http_backend, Carried};
+use crate::backend::http::{self as http_backend, Carried, Switched};
 use crate::backend::{Error, ResponseBody};
 use crate::route::CompiledApp;
 
@@ -100,10 +101,9 @@ pub(super) fn upgraded(
     if !switching {
         return Ok(answer);
     }
-    let (Some(tunnel), Some(protocol)) = (client(), protocol) else {
+    let (Some(tunnel), Some(protocol), Some(backend)) = (client(), protocol, answer.body_mut().switched()) else {
         return Err(Cause::Backend(Error::Protocol("101 that nobody asked for")));
     };
-    let backend = hyper::upgrade::on(&mut answer);
     ask_upgrade(answer.headers_mut(), protocol);
     let joined = Joined { tunnel, backend, idle, app: app.clone() };
     record.join(move |record| drop(tokio::task::spawn_local(joined.run(record))));
@@ -114,7 +114,7 @@ pub(super) fn upgraded(
 #[derive(Debug)]
 struct Joined {
     tunnel: Tunnel,
-    backend: OnUpgrade,
+    backend: Switched,
     idle: Option<Duration>,
     app: Arc<CompiledApp>,
 }
@@ -125,7 +125,8 @@ impl Joined {
         let _counted = record.tunnelled();
         let received = record.received();
         let carried = Carried { to_backend: &received, to_client: record.sent() };
-        if let Err(error) = http_backend::tunnel(self.tunnel.client, self.backend, self.idle, carried).await {
+        let client = async { self.tunnel.client.await.map(TokioIo::new).map_err(Error::Downstream) };
+        if let Err(error) = http_backend::tunnel(client, self.backend, self.idle, carried).await {
             tracing::debug!(app = %self.app.name, "a tunnel has ended: {error}");
         }
         drop(self.tunnel.in_flight);

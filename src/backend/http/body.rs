@@ -1,7 +1,7 @@
 //! The body of an answer, which gives its connection back.
 //!
-//! In: hyper's frames. Out: data frames, or an [`Error`] that says whose fault it is. Never: trailers, a connection kept after half an
-//! answer.
+//! In: what comes over a connection. Out: data frames, or an [`Error`] that says whose fault it is. Never: trailers, a connection kept after
+//! half an answer.
 
 use std::fmt;
 use std::pin::Pin;
@@ -11,74 +11,59 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::h2::{self, Stream};
-use super::link::{Link, poll_silent, translate};
+use super::h2::{Stream, StreamBody};
+use super::link::Link;
 use super::pool::Pool;
-use super::silence::Silence;
-use super::upload::Progress;
-use crate::backend::{Error, Phase};
+use super::upgrade::Switched;
+use crate::backend::Error;
 
 /// The body of an HTTP backend's answer. Read to its end it gives the connection back; dropped before, it closes it.
-pub struct UpstreamBody {
-    inner: Option<Incoming>,
-    lease: Option<Lease>,
-}
+#[derive(Default)]
+pub struct UpstreamBody(Source);
 
 /// What it comes over.
-enum Lease {
+#[derive(Default)]
+enum Source {
+    /// It has no bytes, or they are read.
+    #[default]
+    None,
     /// A connection of its own, and where that is kept.
     Own(Box<Link>, Pool),
     /// A place on one that speaks HTTP/2.
-    Shared(Box<Stream>),
+    Shared(Box<StreamBody>),
+    /// The connection itself, after a 101.
+    Switched(Box<Switched>),
 }
 
 impl UpstreamBody {
-    pub(super) fn new(inner: Incoming, link: Box<Link>, pool: &Pool) -> Self {
-        if inner.is_end_stream() {
-            pool.keep(link);
-            return Self::none();
-        }
-        Self { inner: Some(inner), lease: Some(Lease::Own(link, pool.clone())) }
+    pub(super) fn own(link: Box<Link>, pool: &Pool) -> Self {
+        Self(Source::Own(link, pool.clone()))
     }
 
     /// One that comes over a connection that others use as well.
     pub(super) fn shared(inner: Incoming, stream: Stream) -> Self {
-        if inner.is_end_stream() { Self::none() } else { Self { inner: Some(inner), lease: Some(Lease::Shared(Box::new(stream))) } }
+        Self(if inner.is_end_stream() { Source::None } else { Source::Shared(Box::new(StreamBody::new(inner, stream))) })
     }
 
-    /// A body without bytes.
-    pub(super) fn none() -> Self {
-        Self { inner: None, lease: None }
+    pub(super) fn switched(switched: Switched) -> Self {
+        Self(Source::Switched(Box::new(switched)))
+    }
+
+    /// The connection, if this stands for one.
+    pub(in crate::backend) fn take_switched(&mut self) -> Option<Switched> {
+        match std::mem::take(&mut self.0) {
+            Source::Switched(switched) => Some(*switched),
+            other => {
+                self.0 = other;
+                None
+            }
+        }
     }
 
     fn finish(&mut self) {
-        self.inner = None;
-        if let Some(Lease::Own(link, pool)) = self.lease.take() {
+        if let Source::Own(link, pool) = std::mem::take(&mut self.0) {
             pool.keep(link);
         }
-    }
-}
-
-impl Lease {
-    fn watched(&mut self) -> (&mut Silence, &Progress) {
-        match self {
-            Self::Own(link, _) => (&mut link.silence, &link.progress),
-            Self::Shared(stream) => (&mut stream.silence, &stream.progress),
-        }
-    }
-
-    fn failed(&self, error: hyper::Error) -> Error {
-        match self {
-            Self::Own(link, _) => translate(error, &link.progress),
-            Self::Shared(stream) => h2::translate(error, &stream.progress),
-        }
-    }
-
-    fn timed_out(&self) -> Error {
-        if let Self::Shared(stream) = self {
-            stream.retire();
-        }
-        Error::Timeout(Phase::Backend)
     }
 }
 
@@ -88,40 +73,44 @@ impl Body for UpstreamBody {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let this = self.get_mut();
-        let (Some(inner), Some(lease)) = (&mut this.inner, &mut this.lease) else { return Poll::Ready(None) };
-        let (silence, progress) = lease.watched();
-        let error = match Pin::new(&mut *inner).poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) if frame.is_data() => {
-                silence.broken();
-                if inner.is_end_stream() {
-                    this.finish();
-                }
-                return Poll::Ready(Some(Ok(frame)));
+        let (mut piece, over) = match &mut this.0 {
+            Source::None | Source::Switched(_) => return Poll::Ready(None),
+            Source::Own(link, _) => {
+                let piece = std::task::ready!(link.poll_data(cx));
+                (piece, link.is_over())
             }
-            // Trailers are dropped unless they are allowed, and no rule allows them yet.
-            Poll::Ready(Some(Ok(_)) | None) => {
-                this.finish();
-                return Poll::Ready(None);
+            Source::Shared(body) => {
+                let piece = std::task::ready!(body.poll_data(cx));
+                (piece, Ok(body.is_over()))
             }
-            Poll::Ready(Some(Err(error))) => lease.failed(error),
-            Poll::Pending if poll_silent(silence, progress, cx).is_pending() => return Poll::Pending,
-            Poll::Pending => lease.timed_out(),
         };
-        *this = Self::none();
-        Poll::Ready(Some(Err(error)))
+        let over = over.unwrap_or_else(|error| {
+            piece = Some(Err(error));
+            true
+        });
+        match &piece {
+            Some(Err(_)) => this.0 = Source::None,
+            Some(Ok(_)) if !over => {}
+            _ => this.finish(),
+        }
+        Poll::Ready(piece.map(|piece| piece.map(Frame::data)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_none()
+        matches!(self.0, Source::None | Source::Switched(_))
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), Incoming::size_hint)
+        match &self.0 {
+            Source::None | Source::Switched(_) => SizeHint::with_exact(0),
+            Source::Own(link, _) => link.left().map_or_else(SizeHint::default, SizeHint::with_exact),
+            Source::Shared(body) => body.size_hint(),
+        }
     }
 }
 
 impl fmt::Debug for UpstreamBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UpstreamBody").field("inner", &self.inner).finish_non_exhaustive()
+        f.debug_struct("UpstreamBody").field("length", &self.size_hint().exact()).finish_non_exhaustive()
     }
 }

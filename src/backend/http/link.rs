@@ -1,165 +1,262 @@
 //! One connection to a backend, and one exchange on it.
 //!
-//! In: a connected stream, a framed request. Out: hyper's response, or why there is none and whether the request may be sent again.
-//! Never: a second exchange before the first is over.
+//! In: a connected stream, a head, a body. Out: an answer's head, then its body; or why there is none, and whether the request may be sent
+//! again. Never: a second exchange before the first is over; a task of its own: who waits for the answer moves it.
 
-use std::error::Error as _;
 use std::future::poll_fn;
 use std::io;
-use std::pin::pin;
-use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::{Request, Response, Version};
-use hyper::body::Incoming;
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
-use tokio::task::AbortHandle;
+use bytes::{Buf, Bytes};
+use http::{Method, StatusCode};
 use tokio::time::Instant;
 
+use super::answer::{self, Answer, Framing};
+use super::decoder::{Decoder, Step};
+use super::head::Head;
 use super::key::Key;
+use super::outgoing::{Outgoing, Stopped};
 use super::silence::Silence;
-use super::upload::{Progress, Upload};
-use super::wire::Wire;
+use super::upgrade::Switched;
+use super::wire::{LARGE, SMALL, Wire};
 use crate::backend::{Error, Phase, RequestBody};
 use crate::dial::Stream;
 
-/// What hyper may hold of an answer's head, and of either body, per connection.
-pub(super) const BUFFER: usize = 128 * 1024;
+/// Interim answers (RFC 9110 section 15.2) to one request.
+const INTERIM: usize = 32;
 
-/// A connection. Dropping it closes it, whatever its task is doing.
+/// A connection. Dropping it closes it.
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) key: Key,
     pub(super) fingerprint: u64,
-    /// How many of its kind may be kept idle.
+    /// How many of its kind may be kept idle for long.
     pub(super) keep: usize,
     /// When it last became idle.
     pub(super) idle_since: Instant,
-    pub(super) silence: Silence,
-    pub(super) progress: Rc<Progress>,
-    /// The backend speaks HTTP/1.1 and has not said that it closes.
-    reusable: bool,
-    sender: SendRequest<Upload>,
-    task: Option<AbortHandle>,
+    silence: Silence,
+    wire: Wire,
+    out: Outgoing,
+    /// What has come, and belongs to no part that was handed on.
+    came: Bytes,
+    decoder: Decoder,
+    /// It has carried an answer.
+    old: bool,
+    /// It may be used again behind this answer.
+    keeps: bool,
+    /// The last read has filled what there was room for: more is to be expected.
+    flows: bool,
 }
 
 /// Why there is no answer.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// Nothing of the request was sent: here it is.
-    Unsent(Box<Request<RequestBody>>),
+    /// Nothing of the request was sent: here is its body.
+    Unsent(RequestBody),
     /// The connection ended before the first byte of an answer; the request may have been worked on.
     Dead(Error),
     /// Anything else.
     Final(Error),
 }
 
+/// A head that is not whole.
+#[derive(Debug, Default)]
+struct Part {
+    bytes: Vec<u8>,
+    interim: usize,
+}
+
 impl Link {
-    pub(super) async fn open(stream: Stream, key: Key, fingerprint: u64) -> Result<Box<Self>, Error> {
-        let mut builder = http1::Builder::new();
-        builder.max_buf_size(BUFFER);
-        let (sender, connection) = builder.handshake(TokioIo::new(Wire(stream))).await.map_err(Error::Http)?;
-        let task = tokio::task::spawn_local(connection.with_upgrades());
+    pub(super) fn open(stream: Stream, key: Key, fingerprint: u64, keep: usize) -> Result<Box<Self>, Error> {
         Ok(Box::new(Self {
             key,
             fingerprint,
-            keep: 0,
+            keep,
             idle_since: Instant::now(),
             silence: Silence::default(),
-            progress: Rc::default(),
-            reusable: true,
-            sender,
-            task: Some(task.abort_handle()),
+            wire: Wire::new(stream).map_err(Error::Local)?,
+            out: Outgoing::default(),
+            came: Bytes::new(),
+            decoder: Decoder::new(Framing::Close),
+            old: false,
+            keeps: true,
+            flows: false,
         }))
     }
 
-    /// Sends a request and waits for the head of its answer.
-    pub(super) async fn exchange(&mut self, request: Request<RequestBody>, idle: Option<Duration>) -> Result<Response<Incoming>, Failure> {
-        match Rc::get_mut(&mut self.progress) {
-            Some(progress) => *progress = Progress::default(),
-            // The last request's body still holds it.
-            None => self.progress = Rc::default(),
-        }
+    /// Sends a request and waits for the head of its answer. What is left of the request is sent while the answer is read.
+    pub(super) async fn exchange(&mut self, head: &Head<'_>, body: RequestBody, idle: Option<Duration>) -> Result<Answer, Failure> {
         self.silence.limit(idle);
-        let progress = self.progress.clone();
-        let mut response = pin!(self.sender.try_send_request(request.map(|body| Upload { body, progress })));
-        let answer = poll_fn(|cx| match response.as_mut().poll(cx) {
-            Poll::Ready(answer) => Poll::Ready(Some(answer)),
-            Poll::Pending => poll_silent(&mut self.silence, &self.progress, cx).map(|()| None),
-        });
-        match answer.await {
-            Some(Ok(response)) => {
-                self.reusable = response.version() == Version::HTTP_11;
-                self.silence.broken();
-                Ok(response)
-            }
-            Some(Err(mut error)) => Err(match error.take_message() {
-                Some(request) => Failure::Unsent(Box::new(request.map(into_request_body))),
-                None => match translate(error.into_error(), &self.progress) {
-                    error @ Error::Closed(_) => Failure::Dead(error),
-                    error => Failure::Final(error),
+        self.out.begin(head, body);
+        let mut part = Part::default();
+        let answer = poll_fn(|cx| self.poll_answer(cx, head.method, &mut part)).await?;
+        self.silence.broken();
+        self.old = true;
+        self.keeps = answer.keeps;
+        self.decoder = Decoder::new(answer.framing);
+        Ok(answer)
+    }
+
+    fn poll_answer(&mut self, cx: &mut Context<'_>, method: &Method, part: &mut Part) -> Poll<Result<Answer, Failure>> {
+        if let Poll::Ready(Err(stopped)) = self.out.poll(&mut self.wire, cx, self.old) {
+            return Poll::Ready(Err(match stopped {
+                Stopped::Body(error) => Failure::Final(error),
+                Stopped::Unsent(error) => self.out.take_back().map_or_else(|| Failure::Dead(Error::Closed(Some(error))), Failure::Unsent),
+            }));
+        }
+        loop {
+            let Poll::Ready(read) = self.wire.poll_read_small(cx) else {
+                return self.poll_silent(cx).map(|()| Err(Failure::Final(Error::Timeout(Phase::Backend))));
+            };
+            let cause = match read {
+                Ok(bytes) if !bytes.is_empty() => match part.add(bytes, method) {
+                    Ok(Some((answer, rest))) => {
+                        self.came = rest;
+                        return Poll::Ready(Ok(answer));
+                    }
+                    Ok(None) => {
+                        self.silence.broken();
+                        continue;
+                    }
+                    Err(why) => return Poll::Ready(Err(Failure::Final(Error::Protocol(why)))),
                 },
-            }),
-            None => Err(Failure::Final(Error::Timeout(Phase::Backend))),
+                Ok(_) => None,
+                Err(error) => Some(error),
+            };
+            let error = Error::Closed(cause);
+            return Poll::Ready(Err(if part.is_empty() { Failure::Dead(error) } else { Failure::Final(error) }));
         }
     }
 
-    /// Whether another request may be sent on it. Not while a request's body is still on its way, and not after HTTP/1.0, which hyper
-    /// would go on speaking and which has no bodies of unknown length.
+    /// The next piece of the answer's body; none: that was all, and the connection can be given back.
+    pub(super) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
+        if let Poll::Ready(Err(Stopped::Body(error))) = self.out.poll(&mut self.wire, cx, false) {
+            return Poll::Ready(Some(Err(error)));
+        }
+        loop {
+            match self.decoder.next(&mut self.came) {
+                Ok(Step::Data(data)) => {
+                    self.silence.broken();
+                    return Poll::Ready(Some(Ok(data)));
+                }
+                Ok(Step::End) => return Poll::Ready(None),
+                Ok(Step::More) => {}
+                Err(why) => return Poll::Ready(Some(Err(Error::Protocol(why)))),
+            }
+            let Poll::Ready(more) = self.poll_more(cx) else {
+                return self.poll_silent(cx).map(|()| Some(Err(Error::Timeout(Phase::Backend))));
+            };
+            match more {
+                Ok(true) => {}
+                Ok(false) if self.decoder.may_end() => return Poll::Ready(None),
+                Ok(false) => return Poll::Ready(Some(Err(Error::Closed(None)))),
+                Err(error) => return Poll::Ready(Some(Err(Error::Closed(Some(error))))),
+            }
+        }
+    }
+
+    /// Reads on; `false`: that was the end of the connection.
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        // One byte more than is to come: a read that fills its room would have to be followed by one that finds nothing.
+        let wanted = self.decoder.left().map(|left| usize::try_from(left).unwrap_or(LARGE).min(LARGE - 1) + 1);
+        let wanted = wanted.unwrap_or(if self.flows { LARGE } else { SMALL });
+        let bytes = ready!(if wanted > SMALL { self.wire.poll_read_large(cx, wanted) } else { self.wire.poll_read_small(cx) })?;
+        self.flows = bytes.len() >= SMALL;
+        self.came = bytes;
+        Poll::Ready(Ok(!self.came.is_empty()))
+    }
+
+    /// Whether the answer's body is over, as far as can be said without reading. An error: what follows a chunk is none.
+    pub(super) fn is_over(&mut self) -> Result<bool, Error> {
+        self.decoder.is_over(&mut self.came).map_err(Error::Protocol)
+    }
+
+    /// All of the body, if it has come already.
+    pub(super) fn whole(&mut self) -> Option<Bytes> {
+        let left = usize::try_from(self.decoder.left()?).ok().filter(|left| *left <= self.came.len())?;
+        self.decoder = Decoder::new(Framing::Sized(0));
+        Some(self.came.split_to(left))
+    }
+
+    /// The bytes of the answer that are to come, if that is known.
+    pub(super) fn left(&self) -> Option<u64> {
+        self.decoder.left()
+    }
+
+    /// Whether it can be given back: request and answer are over, and nothing came that nobody asked for.
+    pub(super) fn is_done(&self) -> bool {
+        self.keeps && self.out.is_over() && self.came.is_empty() && self.decoder.left() == Some(0)
+    }
+
+    /// Gives up what it holds for an exchange.
+    pub(super) fn rest(&mut self) {
+        self.out.rest();
+        self.wire.rest();
+        self.flows = false;
+    }
+
+    /// Whether another request may be sent on it: it is open, as far as the kernel has said, and has nothing to say.
     pub(super) fn is_ready(&self) -> bool {
-        self.reusable && self.sender.is_ready()
+        self.wire.is_quiet()
     }
 
-    /// Lets the task end by itself: the stream belongs to the upgrade now.
-    pub(super) fn detach(mut self) {
-        self.task = None;
+    /// The connection after a 101, and what came behind that.
+    pub(super) fn switch(self) -> Result<Switched, Error> {
+        if !self.out.is_over() {
+            return Err(Error::Protocol("101 before it had all of the request"));
+        }
+        Ok(Switched::new(self.came, self.wire.into_stream().map_err(Error::Local)?))
     }
-}
 
-impl Drop for Link {
-    fn drop(&mut self) {
-        if let Some(task) = self.task.take() {
-            task.abort();
+    /// Ready once neither side has moved for too long.
+    fn poll_silent(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            ready!(self.silence.poll_over(cx));
+            if self.out.awaits_client {
+                self.silence.broken();
+            } else if !self.out.moved.is_some_and(|moved| self.silence.broken_at(moved)) {
+                return Poll::Ready(());
+            }
         }
     }
 }
 
-/// What hyper's error means. The request's body put its own aside.
-pub(super) fn translate(error: hyper::Error, progress: &Progress) -> Error {
-    if let Some(failure) = progress.failure.take() {
-        return failure;
+impl Part {
+    fn is_empty(&self) -> bool {
+        self.bytes.is_empty() && self.interim == 0
     }
-    if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
-        return Error::Closed(None);
-    }
-    match error.source().and_then(|source| source.downcast_ref::<io::Error>()).map(io::Error::kind) {
-        Some(
-            kind @ (io::ErrorKind::BrokenPipe
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::NotConnected
-            | io::ErrorKind::UnexpectedEof),
-        ) => Error::Closed(Some(kind.into())),
-        _ => Error::Http(error),
-    }
-}
 
-pub(super) fn into_request_body(upload: Upload) -> RequestBody {
-    // `Upload` has a drop of its own, so its body is swapped out, not moved.
-    let mut upload = upload;
-    std::mem::replace(&mut upload.body, RequestBody::empty())
-}
-
-/// Ready once neither side of a backend has moved for too long.
-pub(super) fn poll_silent(silence: &mut Silence, progress: &Progress, cx: &mut Context<'_>) -> Poll<()> {
-    loop {
-        ready!(silence.poll_over(cx));
-        if progress.awaits_client.get() {
-            silence.broken();
-        } else if !progress.moved.get().is_some_and(|moved| silence.broken_at(moved)) {
-            return Poll::Ready(());
+    /// Reads on, past interim answers: a head, and what came behind it.
+    fn add(&mut self, new: Bytes, method: &Method) -> Result<Option<(Answer, Bytes)>, &'static str> {
+        let mut bytes = new;
+        if !self.bytes.is_empty() {
+            // A head that comes in crumbs is not read anew with each of them.
+            let from = self.bytes.len().saturating_sub(3);
+            self.bytes.extend_from_slice(&bytes);
+            if !has_empty_line(&self.bytes[from..]) && self.bytes.len() <= answer::LONGEST {
+                return Ok(None);
+            }
+            bytes = std::mem::take(&mut self.bytes).into();
         }
+        while !bytes.is_empty() {
+            let Some(answer) = answer::parse(&bytes, method)? else {
+                self.bytes = bytes.into();
+                return Ok(None);
+            };
+            bytes.advance(answer.length);
+            if !answer.status.is_informational() || answer.status == StatusCode::SWITCHING_PROTOCOLS {
+                return Ok(Some((answer, bytes)));
+            }
+            self.interim += 1;
+            if self.interim > INTERIM {
+                return Err("it sends one interim answer after the other");
+            }
+        }
+        Ok(None)
     }
+}
+
+fn has_empty_line(bytes: &[u8]) -> bool {
+    bytes.windows(2).any(|two| two == b"\n\n") || bytes.windows(3).any(|three| three == b"\n\r\n")
 }

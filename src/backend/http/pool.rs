@@ -17,8 +17,10 @@ use crate::metrics::Gauge;
 
 /// How long a connection is kept without use.
 const IDLE: Duration = Duration::from_secs(60);
+/// The same of those beyond the number that a backend may keep: a peak that is over does not pin it (HAProxy `pool-purge-delay`).
+const SURPLUS: Duration = Duration::from_secs(5);
 /// How often the kept ones are looked through.
-const SWEEP: Duration = Duration::from_secs(15);
+const SWEEP: Duration = Duration::from_secs(5);
 /// Idle connections of a thread, over all backends.
 const KEPT: usize = 1024;
 
@@ -28,7 +30,7 @@ pub struct Pool(Rc<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {
-    /// By fingerprint; the last given back is the first taken.
+    /// By fingerprint; the last given back is the first taken, so those at the front rest the longest.
     #[expect(clippy::vec_box, reason = "a link wanders between here and the bodies: as a pointer")]
     idle: RefCell<HashMap<u64, Vec<Box<Link>>>>,
     /// Those that speak HTTP/2.
@@ -45,13 +47,13 @@ impl Pool {
     }
 
     /// A connection to this address that is still open.
-    pub(super) fn take(&self, fingerprint: u64, address: &Address) -> Option<Box<Link>> {
+    pub(super) fn take(&self, fingerprint: u64, address: &Address, now: Instant) -> Option<Box<Link>> {
         let mut idle = self.0.idle.borrow_mut();
         let links = idle.get_mut(&fingerprint)?;
         while let Some(link) = links.pop() {
             self.0.total.fall();
             // One of an address with the same fingerprint is dropped: it costs a connect, once in 2^64.
-            if link.is_ready() && link.key.is(address) && link.idle_since.elapsed() < IDLE {
+            if link.key.is(address) && now.duration_since(link.idle_since) < IDLE && link.is_ready() {
                 return Some(link);
             }
         }
@@ -61,18 +63,12 @@ impl Pool {
     /// Takes a connection back, or closes it.
     pub(super) fn keep(&self, mut link: Box<Link>) {
         let kept = &self.0;
-        if !link.is_ready() || kept.total.get() >= KEPT || !link.key.is_alive() {
+        if !link.is_done() || link.keep == 0 || kept.total.get() >= KEPT || !link.key.is_alive() {
             return;
         }
-        {
-            let mut idle = kept.idle.borrow_mut();
-            let links = idle.entry(link.fingerprint).or_default();
-            if links.len() >= link.keep {
-                return;
-            }
-            link.idle_since = Instant::now();
-            links.push(link);
-        }
+        link.rest();
+        link.idle_since = Instant::now();
+        kept.idle.borrow_mut().entry(link.fingerprint).or_default().push(link);
         kept.total.rise();
         self.watch();
     }
@@ -96,11 +92,17 @@ impl Pool {
 }
 
 impl Kept {
-    /// Closes what is too old, dead, or leads to a container that is gone.
-    fn clear(&self) {
+    /// Closes what is too old, more than is kept, dead, or leads to a container that is gone.
+    fn clear(&self, now: Instant) {
         let mut idle = self.idle.borrow_mut();
         idle.retain(|_, links| {
-            links.retain(|link| link.is_ready() && link.key.is_alive() && link.idle_since.elapsed() < IDLE);
+            let mut left = links.len();
+            links.retain(|link| {
+                let longest = if left > link.keep { SURPLUS } else { IDLE };
+                let stays = link.key.is_alive() && now.duration_since(link.idle_since) < longest && link.is_ready();
+                left -= usize::from(!stays);
+                stays
+            });
             !links.is_empty()
         });
         self.shared.clear(IDLE);
@@ -113,7 +115,7 @@ async fn sweep(kept: Weak<Kept>) {
     loop {
         tokio::time::sleep(SWEEP).await;
         let Some(kept) = kept.upgrade() else { return };
-        kept.clear();
+        kept.clear(Instant::now());
         if kept.idle.borrow().is_empty() && kept.shared.is_empty() {
             kept.sweeping.set(false);
             return;
@@ -132,7 +134,7 @@ mod tests {
 
     use http::Request;
 
-    use super::super::Call;
+    use super::super::{Call, Head};
     use super::*;
     use crate::api::v1::HttpProtocol;
     use crate::backend::RequestBody;
@@ -161,8 +163,11 @@ mod tests {
 
     async fn ask(pool: &Pool, address: &Address, keep: usize) {
         let call = Call { address, timeouts: Timeouts { request: None, connect: None, idle: None }, keep, protocol: HttpProtocol::Http1 };
-        let request = Request::get("/").header("host", "a").body(RequestBody::empty()).unwrap();
-        assert_eq!(pool.send(call, request).await.unwrap().into_body().collect().await.unwrap().to_bytes(), "hi");
+        let request = Request::get("/").header("host", "a").body(()).unwrap();
+        assert_eq!(
+            pool.send(call, &Head::of(&request), RequestBody::empty()).await.unwrap().into_body().collect().await.unwrap().to_bytes(),
+            "hi"
+        );
     }
 
     #[tokio::test]
@@ -178,7 +183,7 @@ mod tests {
             ask(&pool, &after, 8).await;
             assert_eq!(counts.0.get(), 2);
             drop(before);
-            pool.0.clear();
+            pool.0.clear(Instant::now());
             assert_eq!(pool.0.total.get(), 1);
             while counts.1.get() < 1 {
                 tokio::task::yield_now().await;
@@ -190,7 +195,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_more_idle_connections_are_kept_than_the_call_allows() {
+    async fn more_idle_connections_than_the_call_allows_are_kept_for_some_seconds_only() {
         let test = async {
             let dir = tempfile::tempdir().unwrap();
             let counts = backend(UnixListener::bind(dir.path().join("app.sock")).unwrap());
@@ -198,7 +203,11 @@ mod tests {
             let address = Address::Unix { root, path: "/app.sock".parse().unwrap() };
             let pool = Pool::default();
             tokio::join!(ask(&pool, &address, 2), ask(&pool, &address, 2), ask(&pool, &address, 2), ask(&pool, &address, 2));
-            assert_eq!((counts.0.get(), pool.0.total.get()), (4, 2));
+            assert_eq!((counts.0.get(), pool.0.total.get()), (4, 4));
+            pool.0.clear(Instant::now());
+            assert_eq!(pool.0.total.get(), 4, "the peak may not be over");
+            pool.0.clear(Instant::now() + SURPLUS);
+            assert_eq!(pool.0.total.get(), 2);
             while counts.1.get() < 2 {
                 tokio::task::yield_now().await;
             }

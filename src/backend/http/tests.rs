@@ -1,5 +1,7 @@
 //! Real sockets: a pool on one side, a backend that does as it is told on the other.
 
+mod own;
+
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::rc::Rc;
@@ -15,7 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
 
-use super::{Call, Carried, Pool, tunnel};
+use super::{Call, Head, Pool, Unsent};
 use crate::backend::{Error, Failed, Phase, RequestBody, ResponseBody};
 use crate::dial::Address;
 use crate::route::Timeouts;
@@ -72,6 +74,14 @@ fn get() -> Request<RequestBody> {
     Request::get("/").header("host", "a").body(RequestBody::empty()).unwrap()
 }
 
+/// Sends a request that has its parts together; it asks for the upgrade that is among its fields.
+async fn send(pool: &Pool, call: Call<'_>, request: Request<RequestBody>) -> Result<Response<ResponseBody>, Unsent> {
+    let (parts, body) = request.into_parts();
+    let request = Request::from_parts(parts, ());
+    let upgrade = request.headers().get(http::header::UPGRADE);
+    pool.send(call, &Head { upgrade, ..Head::of(&request) }, body).await
+}
+
 async fn text(response: Response<ResponseBody>) -> String {
     String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
 }
@@ -95,7 +105,7 @@ fn front(pool: &Pool, address: &Address) -> (DuplexStream, Outcomes) {
             let mut call = call(&address);
             call.timeouts.idle = Some(Duration::from_millis(300));
             let request = request.map(|body| RequestBody::new(body, Some(1 << 20), SECOND).unwrap());
-            let (response, outcome) = match pool.send(call, request).await {
+            let (response, outcome) = match send(&pool, call, request).await {
                 Ok(response) => {
                     let status = response.status();
                     (Full::new(text(response).await.into()), Ok(status))
@@ -118,15 +128,17 @@ fn a_connection_is_used_again_once_the_body_is_read() {
         let (address, accepted) = backend(|_, stream| answering(stream, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi")).await;
         let pool = Pool::default();
         for _ in 0..5 {
-            assert_eq!(text(pool.send(call(&address), get()).await.unwrap()).await, "hi");
+            assert_eq!(text(send(&pool, call(&address), get()).await.unwrap()).await, "hi");
         }
         assert_eq!(accepted.get(), 1);
-        let open = pool.send(call(&address), get()).await.unwrap();
-        assert_eq!(text(pool.send(call(&address), get()).await.unwrap()).await, "hi");
+        let rest: &str = Box::leak(format!("HTTP/1.1 200 OK\r\ncontent-length: 90000\r\n\r\n{}", "x".repeat(90_000)).into_boxed_str());
+        let (address, accepted) = backend(move |_, stream| answering(stream, rest)).await;
+        let open = send(&pool, call(&address), get()).await.unwrap();
+        assert_eq!(text(send(&pool, call(&address), get()).await.unwrap()).await.len(), 90_000);
         assert_eq!(accepted.get(), 2, "the first is still in use");
         drop(open);
         let none = Call { keep: 0, ..call(&address) };
-        assert_eq!(text(pool.send(none, get()).await.unwrap()).await, "hi", "it takes a kept one");
+        assert_eq!(text(send(&pool, none, get()).await.unwrap()).await.len(), 90_000, "it takes a kept one");
         assert_eq!(accepted.get(), 2);
     });
 }
@@ -134,11 +146,11 @@ fn a_connection_is_used_again_once_the_body_is_read() {
 #[test]
 fn chunked_and_empty_answers_give_their_connection_back_too() {
     local(async {
-        let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-length: 9\r\n\r\n2\r\nhi\r\n0\r\nx-trailer: 1\r\n\r\n";
+        let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nx-trailer: 1\r\n\r\n";
         let (address, accepted) = backend(move |_, stream| answering(stream, chunked)).await;
         let pool = Pool::default();
         for _ in 0..3 {
-            let response = pool.send(call(&address), get()).await.unwrap();
+            let response = send(&pool, call(&address), get()).await.unwrap();
             assert!(response.headers().is_empty(), "its framing ends here: {:?}", response.headers());
             let body = response.into_body().collect().await.unwrap();
             assert!(body.trailers().is_none());
@@ -149,23 +161,25 @@ fn chunked_and_empty_answers_give_their_connection_back_too() {
         for _ in 0..3 {
             let mut request = get();
             *request.method_mut() = Method::HEAD;
-            assert_eq!(text(pool.send(call(&address), request).await.unwrap()).await, "");
+            assert_eq!(text(send(&pool, call(&address), request).await.unwrap()).await, "");
         }
         assert_eq!(accepted.get(), 1);
     });
 }
 
 #[test]
-fn http_1_0_and_announced_closes_are_not_kept() {
+fn http_1_0_announced_closes_and_what_can_be_read_in_two_ways_are_not_kept() {
     local(async {
         for answer in [
             "HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ncontent-length: 2\r\n\r\nhi",
             "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nhi",
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-length: 9\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhiHTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil",
         ] {
             let (address, accepted) = backend(move |_, stream| answering(stream, answer)).await;
             let pool = Pool::default();
             for _ in 0..3 {
-                assert_eq!(text(pool.send(call(&address), get()).await.unwrap()).await, "hi");
+                assert_eq!(text(send(&pool, call(&address), get()).await.unwrap()).await, "hi");
             }
             assert_eq!(accepted.get(), 3, "{answer}");
         }
@@ -184,7 +198,7 @@ fn a_connection_that_died_while_idle_costs_nothing_but_a_new_one() {
         for _ in 0..3 {
             let mut request = get();
             *request.method_mut() = Method::POST;
-            assert_eq!(text(pool.send(call(&address), request).await.unwrap()).await, "hi");
+            assert_eq!(text(send(&pool, call(&address), request).await.unwrap()).await, "hi");
         }
         assert_eq!(accepted.get(), 3);
     });
@@ -207,11 +221,11 @@ fn a_rested_connection_that_dies_under_a_request_is_replaced_once_if_the_request
         for (method, answered) in [(Method::GET, true), (Method::POST, false)] {
             let (address, accepted) = backend(dies_on_second).await;
             let pool = Pool::default();
-            text(pool.send(call(&address), get()).await.unwrap()).await;
+            text(send(&pool, call(&address), get()).await.unwrap()).await;
             tokio::time::sleep(Duration::from_millis(150)).await;
             let mut request = get();
             *request.method_mut() = method.clone();
-            let outcome = pool.send(call(&address), request).await;
+            let outcome = send(&pool, call(&address), request).await;
             assert_eq!(outcome.is_ok(), answered, "{method}");
             assert!(answered || matches!(outcome, Err(Failed { error: Error::Closed(_), .. })), "{outcome:?}");
             assert_eq!(accepted.get(), if answered { 2 } else { 1 });
@@ -228,12 +242,12 @@ fn a_silent_backend_is_a_timeout_before_and_inside_the_answer() {
         let mut short = call(&address);
         short.timeouts.idle = Some(limit);
         let start = tokio::time::Instant::now();
-        let error = pool.send(short, get()).await.unwrap().into_body().collect().await.unwrap_err();
+        let error = send(&pool, short, get()).await.unwrap().into_body().collect().await.unwrap_err();
         assert!(matches!(error, Error::Timeout(Phase::Backend)), "{error:?}");
         assert!(start.elapsed() >= limit);
         let (address, _) =
             backend(|_, mut stream| async move { drop((head(&mut stream).await, std::future::pending::<()>().await)) }).await;
-        let error = pool.send(Call { address: &address, ..short }, get()).await.unwrap_err().error;
+        let error = send(&pool, Call { address: &address, ..short }, get()).await.unwrap_err().error;
         assert!(matches!(error, Error::Timeout(Phase::Backend)), "{error:?}");
     });
 }
@@ -243,20 +257,20 @@ fn errors_say_what_the_backend_did() {
     local(async {
         let pool = Pool::default();
         let (address, _) = backend(|_, mut stream| async move { drop(head(&mut stream).await) }).await;
-        assert!(matches!(pool.send(call(&address), get()).await, Err(Failed { error: Error::Closed(_), .. })));
+        assert!(matches!(send(&pool, call(&address), get()).await, Err(Failed { error: Error::Closed(_), .. })));
         let (address, _) = backend(|_, stream| answering(stream, "nonsense\r\n\r\n")).await;
-        assert!(matches!(pool.send(call(&address), get()).await, Err(Failed { error: Error::Http(_), .. })));
+        assert!(matches!(send(&pool, call(&address), get()).await, Err(Failed { error: Error::Protocol(_), .. })));
         let (address, _) = backend(|_, stream| answering(stream, "HTTP/1.1 101 Switching Protocols\r\n\r\n")).await;
-        assert!(matches!(pool.send(call(&address), get()).await, Err(Failed { error: Error::Protocol(_), .. })));
+        assert!(matches!(send(&pool, call(&address), get()).await, Err(Failed { error: Error::Protocol(_), .. })));
         let (address, _) = backend(|_, mut stream| async move {
             head(&mut stream).await;
             stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhi").await.unwrap();
         })
         .await;
-        let error = pool.send(call(&address), get()).await.unwrap().into_body().collect().await.unwrap_err();
+        let error = send(&pool, call(&address), get()).await.unwrap().into_body().collect().await.unwrap_err();
         assert!(matches!(error, Error::Closed(_)), "{error:?}");
         let nobody = Address::Tcp("127.0.0.1:1".into());
-        assert!(matches!(pool.send(call(&nobody), get()).await, Err(Failed { error: Error::Connect(_), .. })));
+        assert!(matches!(send(&pool, call(&nobody), get()).await, Err(Failed { error: Error::Connect(_), .. })));
     });
 }
 
@@ -275,7 +289,7 @@ fn a_client_that_leaves_closes_the_backends_connection() {
             }
         })
         .await;
-        drop(Pool::default().send(call(&address), get()).await.unwrap());
+        drop(send(&Pool::default(), call(&address), get()).await.unwrap());
         until(|| closed.get()).await;
     });
 }
@@ -353,48 +367,5 @@ fn an_answer_before_the_end_of_the_upload_is_passed_on_and_its_connection_not_ke
             assert_eq!(*outcomes.borrow()[0].as_ref().unwrap(), StatusCode::PAYLOAD_TOO_LARGE);
             assert_eq!(accepted.get(), round);
         }
-    });
-}
-
-#[test]
-fn a_tunnel_carries_bytes_both_ways_and_ends_half_by_half() {
-    local(async {
-        let (address, _) = backend(|_, mut stream| async move {
-            let text = head(&mut stream).await;
-            assert!(text.contains("upgrade: echo"), "{text}");
-            stream.write_all(b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\nhello ").await.unwrap();
-            let (mut read, mut write) = stream.split();
-            tokio::io::copy(&mut read, &mut write).await.unwrap();
-            write.write_all(b" bye").await.unwrap();
-        })
-        .await;
-        let (mut client, server) = tokio::io::duplex(1024);
-        let (pool, moved) = (Pool::default(), Rc::new((Cell::new(0), Cell::new(0))));
-        let noted = moved.clone();
-        let service = service_fn(move |mut request: Request<Incoming>| {
-            let (pool, address, noted) = (pool.clone(), address.clone(), noted.clone());
-            async move {
-                let upgrade = hyper::upgrade::on(&mut request);
-                let request = request.map(|body| RequestBody::new(body, None, SECOND).unwrap());
-                let mut response = pool.send(call(&address), request).await.unwrap();
-                let backend = hyper::upgrade::on(&mut response);
-                tokio::task::spawn_local(async move {
-                    let carried = Carried { to_backend: &noted.0, to_client: &noted.1 };
-                    tunnel(upgrade, backend, Some(5 * SECOND), carried).await.unwrap();
-                });
-                Ok::<_, Infallible>(response)
-            }
-        });
-        tokio::task::spawn_local(async move {
-            let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(server), service);
-            connection.with_upgrades().await.unwrap();
-        });
-        client.write_all(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\nping").await.unwrap();
-        client.shutdown().await.unwrap();
-        let mut answer = String::new();
-        client.read_to_string(&mut answer).await.unwrap();
-        assert!(answer.starts_with("HTTP/1.1 101"), "{answer}");
-        assert!(answer.ends_with("\r\n\r\nhello ping bye"), "{answer}");
-        until(|| (moved.0.get(), moved.1.get()) == (4, 14)).await;
     });
 }

@@ -1,51 +1,139 @@
-//! The bytes of a backend's connection, so that an answer that came early is still read.
+//! The bytes of a backend's connection.
 //!
-//! In: a connected stream. Out: the same, except that a closed write side is no error. Never: a look into the bytes.
+//! In: a connected stream. Out: reads and writes that are polled. Never: a system call where the kernel has said nothing new; memory for what has
+//! not come yet.
 
-use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::cell::RefCell;
+use std::io::{self, IoSlice};
+use std::os::fd::OwnedFd;
+use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use bytes::Bytes;
+use rustix::buffer::spare_capacity;
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::net::{TcpStream, UnixStream};
 
 use crate::dial::Stream;
 
-/// A backend may answer (413, say) and close before it has read the request. What can't be written any more goes nowhere, and the read
-/// side tells what happened: an answer, the end, or a reset.
+/// What is read at once where little is expected: a head, a small answer, an event.
+pub(super) const SMALL: usize = 16 * 1024;
+/// The same of a long body.
+pub(super) const LARGE: usize = 128 * 1024;
+
+thread_local! {
+    /// Where little is read to: what came is copied out, as long as it is. So no idle connection holds a buffer, and no answer holds more
+    /// memory than it has bytes.
+    static ROOM: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A connection, registered for reading alone: with both directions the kernel tells us of each byte that a unix socket's other end takes.
 #[derive(Debug)]
-pub(super) struct Wire(pub(super) Stream);
+pub(super) struct Wire {
+    io: AsyncFd<OwnedFd>,
+    /// The same, registered for writing, once a write has had to wait.
+    blocked: Option<Box<AsyncFd<OwnedFd>>>,
+    is_unix: bool,
+}
 
-impl AsyncRead for Wire {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
+impl Wire {
+    pub(super) fn new(stream: Stream) -> io::Result<Self> {
+        let (fd, is_unix) = match stream {
+            Stream::Unix(stream) => (OwnedFd::from(stream.into_std()?), true),
+            Stream::Tcp(stream) => (OwnedFd::from(stream.into_std()?), false),
+        };
+        Ok(Self { io: registered(fd, Interest::READABLE)?, blocked: None, is_unix })
+    }
+
+    /// What has come, up to [`SMALL`]; nothing: the end.
+    pub(super) fn poll_read_small(&self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        ROOM.with_borrow_mut(|room| {
+            room.clear();
+            room.reserve_exact(SMALL);
+            self.poll_read(cx, room, SMALL).map_ok(|()| Bytes::copy_from_slice(room))
+        })
+    }
+
+    /// The same, up to `most`, and not copied unless it is little.
+    pub(super) fn poll_read_large(&self, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<Bytes>> {
+        let mut room = Vec::new();
+        ready!(self.poll_read(cx, &mut room, most))?;
+        // A frame may wait for a slow client: it must not hold four times its size.
+        Poll::Ready(Ok(if room.len() < room.capacity() / 4 { Bytes::copy_from_slice(&room) } else { room.into() }))
+    }
+
+    fn poll_read(&self, cx: &mut Context<'_>, room: &mut Vec<u8>, most: usize) -> Poll<io::Result<()>> {
+        loop {
+            let mut ready = ready!(self.io.poll_read_ready(cx))?;
+            room.reserve_exact(most);
+            let free = room.capacity();
+            match rustix::net::recv(&self.io, spare_capacity(room), RecvFlags::empty()) {
+                Ok((_, count)) => {
+                    // The socket is empty now: the next bytes are an event of their own (epoll(7)), and no read has to find that out.
+                    if count > 0 && count < free {
+                        ready.clear_ready();
+                    }
+                    return Poll::Ready(Ok(()));
+                }
+                Err(Errno::AGAIN) => ready.clear_ready(),
+                Err(Errno::INTR) => {}
+                Err(error) => return Poll::Ready(Err(error.into())),
+            }
+        }
+    }
+
+    /// Writes some of these parts, one after the other.
+    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, parts: [&[u8]; 3]) -> Poll<io::Result<usize>> {
+        loop {
+            if let Some(blocked) = &self.blocked {
+                let mut ready = ready!(blocked.poll_write_ready(cx))?;
+                match write(&self.io, parts) {
+                    Err(Errno::AGAIN) => ready.clear_ready(),
+                    Err(Errno::INTR) => {}
+                    written => return Poll::Ready(written.map_err(Into::into)),
+                }
+            } else {
+                match write(&self.io, parts) {
+                    Err(Errno::AGAIN) => {
+                        let again = self.io.get_ref().try_clone()?;
+                        self.blocked = Some(Box::new(registered(again, Interest::WRITABLE)?));
+                    }
+                    Err(Errno::INTR) => {}
+                    written => return Poll::Ready(written.map_err(Into::into)),
+                }
+            }
+        }
+    }
+
+    /// Whether nothing has come, and the other end has not closed, as far as the kernel has said.
+    pub(super) fn is_quiet(&self) -> bool {
+        let peek = |fd: &OwnedFd| Ok(rustix::net::recv(fd, &mut [0; 1], RecvFlags::PEEK)?);
+        self.io.try_io(Interest::READABLE, peek).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Nobody waits to write any more.
+    pub(super) fn rest(&mut self) {
+        self.blocked = None;
+    }
+
+    /// The connection for who does more with it than an exchange.
+    pub(super) fn into_stream(self) -> io::Result<Stream> {
+        let fd = self.io.into_inner();
+        Ok(if self.is_unix { Stream::Unix(UnixStream::from_std(fd.into())?) } else { Stream::Tcp(TcpStream::from_std(fd.into())?) })
     }
 }
 
-impl AsyncWrite for Wire {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buf).map(|result| sink(result, || buf.len()))
-    }
-
-    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, bufs).map(|result| sink(result, || bufs.iter().map(|buf| buf.len()).sum()))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
-    }
+#[expect(deprecated, reason = "its successor is `unsafe`, for descriptors that others may close: this one is owned, and stays what it is")]
+fn registered(fd: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::with_interest(fd, interest)
 }
 
-fn sink(result: io::Result<usize>, all: impl FnOnce() -> usize) -> io::Result<usize> {
-    match result {
-        Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => Ok(all()),
-        result => result,
+/// One part is sent by `send`: a vector costs the kernel more.
+fn write(fd: &AsyncFd<OwnedFd>, parts: [&[u8]; 3]) -> rustix::io::Result<usize> {
+    match parts {
+        [one, [], []] | [[], one, []] | [[], [], one] => rustix::net::send(fd, one, SendFlags::NOSIGNAL),
+        parts => rustix::io::writev(fd, &parts.map(IoSlice::new)),
     }
 }

@@ -55,7 +55,8 @@ async fn exchange(chain: &Chain<'_>, auth: &ForwardAuth, forward: &Forward<'_>) 
     let Protocol::Http(settings) = &backend.protocol else { return Err(Error::Protocol("it does not speak HTTP")) };
     let request = question(auth, settings, forward).ok_or(Error::Protocol("it can't be asked for this path"))?;
     let call = http_backend::Call { address, timeouts: chain.timeouts, keep: backend.keep, protocol: settings.protocol };
-    let mut answer = chain.proxy.http.send(call, request).await.map_err(|failed| failed.error)?;
+    let mut answer =
+        chain.proxy.http.send(call, &http_backend::Head::of(&request), RequestBody::empty()).await.map_err(|failed| failed.error)?;
     hop::clean(answer.headers_mut());
     let (mut head, body) = answer.into_parts();
     if head.status.is_success() {
@@ -80,9 +81,9 @@ async fn exchange(chain: &Chain<'_>, auth: &ForwardAuth, forward: &Forward<'_>) 
 }
 
 /// A GET without a body, for what the client asks for.
-fn question(auth: &ForwardAuth, settings: &HttpSettings, forward: &Forward<'_>) -> Option<Request<RequestBody>> {
+fn question(auth: &ForwardAuth, settings: &HttpSettings, forward: &Forward<'_>) -> Option<Request<()>> {
     let wanted = forward.wanted();
-    let mut request = Request::new(RequestBody::empty());
+    let mut request = Request::new(());
     *request.method_mut() = Method::GET;
     let path = auth.path.as_deref().unwrap_or(&wanted);
     *request.uri_mut() = PathAndQuery::try_from(path).map(Uri::from).ok()?;
@@ -94,7 +95,7 @@ fn question(auth: &ForwardAuth, settings: &HttpSettings, forward: &Forward<'_>) 
     for name in &ITS_OWN {
         headers.remove(name);
     }
-    forward::address(headers, forward.values().peer, settings.host.clone());
+    forward::address(headers, forward.values().peer, settings.host.as_ref());
     headers.insert(X_FORWARDED_METHOD, HeaderValue::from_str(forward.method().as_str()).ok()?);
     headers.insert(X_FORWARDED_URI, HeaderValue::from_str(&wanted).ok()?);
     Some(request)

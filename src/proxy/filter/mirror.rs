@@ -12,7 +12,7 @@ use http::Request;
 use http_body_util::BodyExt;
 
 use crate::api::v1::HttpProtocol;
-use crate::backend::http::{Call, Pool};
+use crate::backend::http::{Call, Head, Pool};
 use crate::backend::{Fate, RequestBody, ResponseBody};
 use crate::dial::Address;
 use crate::metrics::{BackendCounts, Fault};
@@ -44,7 +44,8 @@ struct Copy {
     timeouts: Timeouts,
     keep: usize,
     protocol: HttpProtocol,
-    request: Request<RequestBody>,
+    head: Request<()>,
+    body: RequestBody,
     fate: Fate,
     counts: Option<Rc<BackendCounts>>,
     _counted: OnItsWay,
@@ -96,8 +97,7 @@ impl Proxy {
         let Ok(head) = forward.copy(settings) else { return Ok(None) };
         let (body, fate) = body.copied();
         let timeouts = Timeouts { request: None, connect: rule.timeouts.connect.or(Some(IDLE)), idle: rule.timeouts.idle.or(Some(IDLE)) };
-        let request = head.map(|()| body);
-        Ok(Some(Copy { address, timeouts, keep: backend.keep, protocol: settings.protocol, request, fate, counts, _counted: counted }))
+        Ok(Some(Copy { address, timeouts, keep: backend.keep, protocol: settings.protocol, head, body, fate, counts, _counted: counted }))
     }
 }
 
@@ -105,7 +105,7 @@ impl Copy {
     async fn send(self, pool: Pool) {
         let call = Call { address: &self.address, timeouts: self.timeouts, keep: self.keep, protocol: self.protocol };
         let exchange = async {
-            match pool.send(call, self.request).await {
+            match pool.send(call, &Head::of(&self.head), self.body).await {
                 Ok(answer) => {
                     read(answer.into_body()).await;
                     None

@@ -5,11 +5,11 @@ use std::io;
 
 use h2::Reason;
 
+use super::upload::Progress;
 use crate::backend::Error;
-use crate::backend::http::upload::Progress;
 
 /// The error that the proxy knows.
-pub(in crate::backend::http) fn translate(error: hyper::Error, progress: &Progress) -> Error {
+pub(super) fn translate(error: hyper::Error, progress: &Progress) -> Error {
     if let Some(failure) = progress.failure.take() {
         return failure;
     }

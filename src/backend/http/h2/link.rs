@@ -7,7 +7,7 @@ use std::cell::{Cell, OnceCell};
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -20,14 +20,15 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::failure::translate;
-use crate::backend::http::link::{BUFFER, into_request_body, poll_silent};
+use super::upload::{Progress, Upload};
+use super::wire::Wire;
 use crate::backend::http::silence::Silence;
-use crate::backend::http::upload::{Progress, Upload};
-use crate::backend::http::wire::Wire;
 use crate::backend::{Error, Phase, RequestBody};
 use crate::dial;
 use crate::metrics::Gauge;
 
+/// What hyper may hold of an answer's head.
+const BUFFER: u32 = 128 * 1024;
 /// Requests at once on a connection; fewer if the backend says so.
 pub(super) const STREAMS: usize = 100;
 /// What a backend may send of one answer before the client has taken it.
@@ -65,15 +66,15 @@ pub(in crate::backend::http) struct Stream {
     link: Rc<Link>,
     /// No other request went over the connection before.
     first: bool,
-    pub(in crate::backend::http) silence: Silence,
-    pub(in crate::backend::http) progress: Rc<Progress>,
+    pub(super) silence: Silence,
+    pub(super) progress: Rc<Progress>,
 }
 
 /// Why there is no answer.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// Nothing of the request was sent: here it is.
-    Unsent(Box<Request<RequestBody>>),
+    /// Nothing of the request was sent: here is its body.
+    Unsent(RequestBody),
     /// The backend says that it has not worked on the request.
     Refused,
     /// The connection ended before the answer; the request may have been worked on.
@@ -101,7 +102,7 @@ impl Link {
         builder
             .initial_stream_window_size(WINDOW)
             .initial_connection_window_size(WINDOWS)
-            .max_header_list_size(u32::try_from(BUFFER).unwrap_or(u32::MAX))
+            .max_header_list_size(BUFFER)
             .initial_max_send_streams(limit.get())
             .reset_stream_duration(REMEMBERED.0)
             .max_concurrent_reset_streams(REMEMBERED.1);
@@ -204,13 +205,13 @@ impl Stream {
     }
 
     /// No further request goes over the connection: it may lead nowhere. Those that it has go on.
-    pub(in crate::backend::http) fn retire(&self) {
+    pub(super) fn retire(&self) {
         self.link.retired.set(true);
     }
 
     fn failed(&self, unsent: Option<Request<Upload>>, error: Error) -> Failure {
         let failure = match (unsent, error) {
-            (Some(request), _) => Failure::Unsent(Box::new(request.map(into_request_body))),
+            (Some(request), _) => Failure::Unsent(into_request_body(request.into_body())),
             (None, Error::Refused) => Failure::Refused,
             (None, error @ Error::Closed(_)) => Failure::Dead(error),
             (None, error) => return Failure::Final(error),
@@ -242,6 +243,23 @@ impl Drop for Stream {
         link.idle_since.set(Instant::now());
         if link.is_counted() {
             link.idle.rise();
+        }
+    }
+}
+
+fn into_request_body(mut upload: Upload) -> RequestBody {
+    // `Upload` has a drop of its own, so its body is swapped out, not moved.
+    std::mem::replace(&mut upload.body, RequestBody::empty())
+}
+
+/// Ready once neither side of a backend has moved for too long.
+pub(super) fn poll_silent(silence: &mut Silence, progress: &Progress, cx: &mut Context<'_>) -> Poll<()> {
+    loop {
+        ready!(silence.poll_over(cx));
+        if progress.awaits_client.get() {
+            silence.broken();
+        } else if !progress.moved.get().is_some_and(|moved| silence.broken_at(moved)) {
+            return Poll::Ready(());
         }
     }
 }

@@ -5,7 +5,7 @@ use h2::server;
 use http::Request;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{call, get, listening, local, ok, text};
+use super::{call, get, listening, local, ok, send, text};
 use crate::backend::RequestBody;
 use crate::backend::http::Pool;
 
@@ -36,7 +36,7 @@ fn what_came_after_the_last_stream_of_a_goaway_is_sent_again() {
         })
         .await;
         let request = Request::post("/order").header("host", "a").body(RequestBody::empty()).unwrap();
-        assert_eq!(text(Pool::default().send(call(&address), request).await.unwrap()).await, "hello");
+        assert_eq!(text(send(&Pool::default(), call(&address), request).await.unwrap()).await, "hello");
         assert_eq!((seen.connections.get(), seen.requests.borrow().join(" ").as_str()), (2, "/order"));
     });
 }
@@ -56,7 +56,7 @@ fn connections_that_take_one_request_each_lose_none_of_many() {
         })
         .await;
         let pool = Pool::default();
-        let all = join_all((0..40).map(|_| pool.send(call(&address), get("/")))).await;
+        let all = join_all((0..40).map(|_| send(&pool, call(&address), get("/")))).await;
         assert!(all.iter().all(|answer| answer.as_ref().is_ok_and(|answer| answer.status() == 200)), "{all:?}");
     });
 }
