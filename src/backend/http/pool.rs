@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::h2::Connections;
+use super::key::ByFingerprint;
 use super::link::Link;
 use crate::dial::Address;
 use crate::metrics::Gauge;
@@ -32,7 +33,7 @@ pub struct Pool(Rc<Kept>);
 struct Kept {
     /// By fingerprint; the last given back is the first taken, so those at the front rest the longest.
     #[expect(clippy::vec_box, reason = "a link wanders between here and the bodies: as a pointer")]
-    idle: RefCell<HashMap<u64, Vec<Box<Link>>>>,
+    idle: RefCell<HashMap<u64, Vec<Box<Link>>, ByFingerprint>>,
     /// Those that speak HTTP/2.
     shared: Connections,
     total: Gauge,
