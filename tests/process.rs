@@ -154,9 +154,11 @@ fn a_killed_daemon_leaves_no_child_behind() {
     let lxcpath = LxcPath::new();
     let mut daemon = Daemon::builder().manifest("app.yaml", &manifest).lxcpath(lxcpath.path()).start();
     let pid = daemon.pid();
+    // Of any of its threads.
     let children = || {
-        let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-        text.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+        let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+        let texts = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
+        texts.flat_map(|text| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect::<Vec<_>>()
     };
     let is_monitor = |child: &String| std::fs::read_to_string(format!("/proc/{child}/comm")).is_ok_and(|name| name == "lxc-monitor\n");
     let monitor = daemon.eventually(PATIENCE, || children().into_iter().find(is_monitor).ok_or_else(|| "no lxc-monitor yet".to_owned()));
