@@ -3,6 +3,7 @@
 //! In: [`Settings`]. Out: when it has drained. Never: a global; a decision that belongs to a room; the log, which is the caller's.
 
 mod control;
+mod footprint;
 mod media_types;
 mod sockets;
 
@@ -128,6 +129,7 @@ async fn both_planes(settings: &Settings, hangup: Hangup, ready: impl FnOnce(Rea
         can_be_reached(snapshot, settings)?;
         let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]);
         ready(Ready { listen: snapshot.sockets.keys().copied().collect() });
+        footprint::let_go_of_the_start();
         Ok(())
     };
     let why = until_end(&mut signals, &mut control, &mut snapshots, &relist, log.as_ref(), begin).await;

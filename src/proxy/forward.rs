@@ -3,17 +3,20 @@
 //! In: a head that was matched, the request. Out: a request for a backend. Never: a field of the client that only we may set.
 
 mod before;
+mod ours;
 mod reroute;
 
 use std::rc::Rc;
 
-use http::header::{EXPECT, HOST, LOCATION, UPGRADE};
+use http::header::{HOST, LOCATION, UPGRADE};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
 use before::Before;
+pub(super) use ours::address;
+use ours::told;
 
 use super::fields::{Kind, Seen, is_claim};
 use super::head::Head;
@@ -24,18 +27,10 @@ use super::record::Record;
 use super::redirect::Detour;
 use super::rescue::Cause;
 use super::text::Text;
-use super::trust::{X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PORT, X_FORWARDED_PROTO};
 use super::values::Values;
 use crate::backend::http::{self as http_backend, Ours};
 use crate::backend::{RequestBody, ResponseBody, fastcgi, files};
 use crate::route::{Files, HttpSettings, PathEdit, Place, Rule};
-
-/// The fields that we set ourselves.
-static NAMES: [HeaderName; 6] =
-    [HOST, X_FORWARDED_FOR, HeaderName::from_static("x-real-ip"), X_FORWARDED_PROTO, X_FORWARDED_HOST, X_FORWARDED_PORT];
-static NOTHING: HeaderValue = HeaderValue::from_static("");
-static HTTP: HeaderValue = HeaderValue::from_static("http");
-static HTTPS: HeaderValue = HeaderValue::from_static("https");
 
 /// A request on its way.
 pub(super) struct Forward<'a> {
@@ -273,7 +268,11 @@ impl<'a> Forward<'a> {
 
     /// What an HTTP backend is asked for.
     pub(super) fn target(&self) -> Result<PathAndQuery, Cause> {
-        PathAndQuery::try_from(self.path_and_query()).map_err(|_| Cause::Head("the target is invalid"))
+        match self.parts.uri.path_and_query() {
+            // As it came: nothing is copied.
+            Some(came) if came.path() == &*self.values.path && came.query() == self.values.query.as_deref() => Ok(came.clone()),
+            _ => PathAndQuery::try_from(self.path_and_query()).map_err(|_| Cause::Head("the target is invalid")),
+        }
     }
 
     /// The request for a FastCGI backend. `id`: the request's name.
@@ -307,31 +306,6 @@ impl<'a> Forward<'a> {
             None => Ok(RequestBody::empty()),
         }
     }
-}
-
-/// Puts the fields among those of a copy that tell an HTTP backend where a request comes from, and for whom it is. `host`: what stands in for
-/// the client's `Host`.
-pub(super) fn address(headers: &mut HeaderMap, peer: &Peer, host: Option<&HeaderValue>) {
-    let (asked, port) = (headers.get(HOST).cloned(), peer.via.as_deref().and_then(|via| via.port).map(HeaderValue::from));
-    for (name, value) in told(asked.as_ref(), peer, host, port.as_ref()) {
-        if let Some(value) = value {
-            headers.insert(name, value.clone());
-        }
-    }
-    headers.remove(EXPECT);
-}
-
-/// What we say of a request. `asked`: the client's `Host`; `host`: what stands in for it.
-fn told<'h>(asked: Option<&'h HeaderValue>, peer: &'h Peer, host: Option<&'h HeaderValue>, port: Option<&'h HeaderValue>) -> [Ours<'h>; 6] {
-    let via = peer.via.as_deref();
-    [
-        (&NAMES[0], host.or(asked).or(Some(&NOTHING))),
-        (&NAMES[1], Some(via.map_or(&peer.client_ip, |via| &via.chain))),
-        (&NAMES[2], Some(&peer.client_ip)),
-        (&NAMES[3], Some(if peer.scheme == "https" { &HTTPS } else { &HTTP })),
-        (&NAMES[4], via.and_then(|via| via.host.as_ref()).or(asked)),
-        (&NAMES[5], port),
-    ]
 }
 
 /// What a client says of itself is forgotten; what a trusted proxy says has been read by then.
