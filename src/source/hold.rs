@@ -45,8 +45,8 @@ pub(super) enum Mode {
 /// A change that is not shown yet.
 #[derive(Debug, Clone)]
 struct Hold {
-    /// Where the file really is.
-    real: PathBuf,
+    /// Where the file really is; `None`: it is reached through links, and only a walk finds it again.
+    real: Option<PathBuf>,
     /// Held since; survives further changes.
     first: Instant,
     /// Looks like this...
@@ -60,9 +60,9 @@ struct Hold {
 pub(super) struct Holds(HashMap<Arc<str>, Hold>);
 
 impl Holds {
-    /// The files that a change of is held back, by real path.
-    pub(super) fn places(&self) -> impl ExactSizeIterator<Item = &Path> {
-        self.0.values().map(|hold| hold.real.as_path())
+    /// The files that a change of is held back, by path; `None`: not all of them have one that they can be found by.
+    pub(super) fn places(&self) -> Option<Vec<PathBuf>> {
+        self.0.values().map(|hold| hold.real.clone()).collect()
     }
 
     /// Decides change by change: one that is settled goes into the picture. Changes that were held before have to be among them. `unknown`:
@@ -116,7 +116,7 @@ impl Round {
             return false;
         }
         let now = self.now;
-        let first = || Hold { real: seen.real(name).into_owned(), first: now, stamp, since: now };
+        let first = || Hold { real: seen.links().is_empty().then(|| seen.real(name).into_owned()), first: now, stamp, since: now };
         let mut hold = self.before.remove(name).unwrap_or_else(first);
         if hold.stamp != stamp {
             (hold.stamp, hold.since) = (stamp, now);

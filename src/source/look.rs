@@ -113,7 +113,7 @@ impl Look {
         let now = Instant::now();
         let touched = self.watch.hints.begin(now);
         let mut paths: BTreeSet<PathBuf> = touched.named()?;
-        paths.extend(self.holds.places().map(Into::into));
+        paths.extend(self.holds.places()?);
         if paths.len() > PATHS {
             return None;
         }

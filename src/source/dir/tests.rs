@@ -207,6 +207,16 @@ async fn a_file_that_is_replaced_never_vanishes() {
 }
 
 #[tokio::test]
+async fn a_link_that_led_nowhere_is_gone_when_it_is_deleted() {
+    for target in ["..data/a.yaml", ".hidden.yaml", "b", "../elsewhere/a.yaml"] {
+        let mut stage = Stage::new(|_, root| symlink(target, root.join("a.yaml")).unwrap()).await;
+        assert!(trouble(&stage.last, "a.yaml").contains("leads nowhere"));
+        fs::remove_file(stage.root.join("a.yaml")).unwrap();
+        stage.until(|listing| listing.files.is_empty()).await;
+    }
+}
+
+#[tokio::test]
 async fn a_change_is_shown_within_the_fifth_of_a_second() {
     let mut stage = Stage::new(|_, root| fs::write(root.join("a.yaml"), "old").unwrap()).await;
     let mut times = Vec::new();
