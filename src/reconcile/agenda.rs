@@ -3,7 +3,7 @@
 //! In: names, times, jobs. Out: what was seen. Never: two looks at one App at a time; more than a bounded number in all; an App that waits
 //! because others never rest.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use tokio::task::{Id, JoinError, JoinSet};
@@ -28,6 +28,8 @@ pub(super) struct Agenda {
     when: HashMap<AppName, Instant>,
     looks: JoinSet<Result<Seen, String>>,
     looking: HashMap<Id, AppName>,
+    /// The same names.
+    busy: HashSet<AppName>,
     /// Asked for again while a look was under way.
     again: BTreeSet<AppName>,
 }
@@ -41,6 +43,7 @@ impl Agenda {
             when: HashMap::new(),
             looks: JoinSet::new(),
             looking: HashMap::new(),
+            busy: HashSet::new(),
             again: BTreeSet::new(),
         }
     }
@@ -81,6 +84,11 @@ impl Agenda {
         self.now.is_empty() && self.looks.is_empty()
     }
 
+    /// Whether some wait for room.
+    pub(super) fn is_full(&self) -> bool {
+        !self.now.is_empty()
+    }
+
     /// Starts what is due. `job`: what there is to do for an App; `None` if it is gone.
     pub(super) fn start(&mut self, counts: &Control, mut job: impl FnMut(&AppName) -> Option<Job>) {
         while let Some((when, name)) = self.later.first().cloned()
@@ -91,13 +99,14 @@ impl Agenda {
         while self.looks.len() < LOOKS_AT_ONCE
             && let Some(name) = self.now.pop()
         {
-            if self.looking.values().any(|busy| *busy == name) {
+            if self.busy.contains(&name) {
                 self.again.insert(name);
                 continue;
             }
             let Some(job) = job(&name) else { continue };
             let (runtimes, counts) = (self.runtimes.clone(), counts.clone());
             let task = self.looks.spawn(async move { counts.looking(fault::contain_async(job.run(&runtimes))).await });
+            self.busy.insert(name.clone());
             self.looking.insert(task.id(), name);
         }
     }
@@ -128,6 +137,7 @@ impl Agenda {
             Err(error) => (error.id(), Err(format!("internal error: {error}"))),
         };
         let name = self.looking.remove(&id)?;
+        self.busy.remove(&name);
         if self.again.remove(&name) {
             self.now.push(name.clone());
         }

@@ -45,6 +45,8 @@ pub(super) struct Board {
     events: Events,
     news: bool,
     opened: bool,
+    /// Something was said or served, or is about to be.
+    begun: bool,
     sweep: Option<Instant>,
     /// What the extensions of files say.
     pub(super) media: Arc<MediaTypes>,
@@ -70,6 +72,7 @@ impl Board {
             // The first publication says that there is something to read.
             news: true,
             opened: false,
+            begun: false,
             sweep: None,
             media: Arc::default(),
         };
@@ -87,11 +90,18 @@ impl Board {
     }
 
     /// Its routes have changed; conflicts of others may have, too. All of it or, if it panics, nothing.
+    ///
+    /// Before the first word is said, nobody's word can be out of date, and nobody is asked for it.
     pub(super) fn route(&mut self, app: CompiledApp) {
         let name = app.name.clone();
         let mut listeners = self.listeners.clone();
         listeners.insert(&Arc::new(app));
-        self.replace(&name, listeners);
+        if self.begun {
+            self.replace(&name, listeners);
+        } else {
+            self.listeners = listeners;
+            self.news = true;
+        }
         self.apps.changed.push(name);
     }
 
@@ -147,6 +157,7 @@ impl Board {
     pub(super) fn publish(&mut self, entries: &Entries, gateways: &Gateways) {
         self.publish_news();
         if self.keeper.is_idle() && !self.nothing_changed() {
+            self.begun = true;
             let now = now();
             let apps: Vec<_> = std::iter::from_fn(|| self.apps.changed.pop()).take(BATCH).collect();
             self.apps.drafts =
@@ -165,13 +176,18 @@ impl Board {
         self.keeper.is_idle() && self.nothing_changed()
     }
 
+    /// Whether more has changed than is kept together.
+    pub(super) fn has_much_to_say(&self) -> bool {
+        self.apps.changed.len() > BATCH
+    }
+
     fn nothing_changed(&self) -> bool {
         self.apps.changed.is_empty() && self.gateways.changed.is_empty()
     }
 
     /// The first publication. Until then nothing is served and nothing said, so that whoever asks a daemon that is ready finds every App.
     pub(super) fn open(&mut self) {
-        self.opened = true;
+        (self.opened, self.begun) = (true, true);
         self.publish_news();
     }
 

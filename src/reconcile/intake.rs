@@ -11,15 +11,16 @@ use imbl::ordmap::DiffItem;
 
 use super::desired::{self, Assignment, File, Owners, Stray, assign};
 use super::entry::Entries;
+use super::fault;
 use super::gateways::Gateways;
 use super::refusal::Refusal;
 use super::ties::{self, Ties};
-use super::{batch, fault};
 use crate::api::v1::Reason;
 use crate::manifest::{self, Parsed};
 use crate::names::AppName;
 use crate::resolve::base_of;
 use crate::source::{FileContent, Listing};
+use crate::state::batch;
 
 /// Reads listings; a file that did not change is parsed once.
 #[derive(Debug)]

@@ -9,7 +9,6 @@
 
 mod agenda;
 mod backoff;
-mod batch;
 mod board;
 mod changes;
 pub mod desired;
@@ -58,7 +57,7 @@ use timing::Timing;
 
 /// Everything is looked at again so often, whatever the events said; of very many Apps [a part](round).
 const RELIST: Duration = Duration::from_secs(30);
-/// The first publication waits so long for the first looks, and for the disk.
+/// The first publication waits so long for the first looks, and for the disk; not for the disk [if there are very many](Reconciler::is_servable).
 const FIRST_LOOKS: Duration = Duration::from_secs(3);
 
 /// The control plane's loop.
@@ -135,10 +134,13 @@ impl Reconciler {
             self.listen();
             let entries = &mut self.entries;
             self.agenda.start(self.timing.counts(), |name| entries.get_mut(name).map(|entry| entry.job()));
-            self.board.publish(&self.entries, &self.gateways);
-            if first.is_some_and(|latest| (self.agenda.is_idle() && self.board.is_settled()) || Instant::now() >= latest) {
+            if first.is_some_and(|latest| self.is_servable() || Instant::now() >= latest) {
                 first = None;
                 self.board.open();
+            }
+            // While very many wait for their first look nothing is said: the sooner they are through, the sooner they are served.
+            if first.is_none() || self.agenda.is_idle() || !(self.agenda.is_full() || self.board.has_much_to_say()) {
+                self.board.publish(&self.entries, &self.gateways);
             }
             if first.is_none() {
                 self.timing.served();
@@ -162,6 +164,12 @@ impl Reconciler {
                 self.saw(&name, seen);
             }
         }
+    }
+
+    /// Whether the first publication need not wait any more: all were looked at, and are kept. With very many Apps it does not wait for
+    /// the disk: they are served, and each is shown when it is kept.
+    fn is_servable(&self) -> bool {
+        self.agenda.is_idle() && (self.board.is_settled() || self.board.has_much_to_say())
     }
 
     /// Takes a listing: the directory's content decides, however it came to be.

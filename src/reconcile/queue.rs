@@ -38,6 +38,11 @@ impl Queue {
         }
     }
 
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
+        self.turns.len()
+    }
+
     /// Whether nobody waits.
     pub(super) fn is_empty(&self) -> bool {
         self.turns.is_empty()

@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods, reason = "files of the host, by path, are what this room is for")]
 
 mod atomic;
+pub mod batch;
 mod file;
 mod shared;
 mod uid;
@@ -26,9 +27,9 @@ use crate::api::v1::{App, AppSpec, ConditionStatus, ConditionType, Gateway, Gate
 use crate::names::AppName;
 
 /// A kind of object that is remembered.
-pub trait Kept: Clone + PartialEq + Serialize + DeserializeOwned {
+pub trait Kept: Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync {
     /// What people write in it; its generation rises when this changes.
-    type Spec: Clone + PartialEq + Serialize + DeserializeOwned;
+    type Spec: Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync;
 
     /// The directory of its records in the state directory.
     const DIRECTORY: &'static str;
@@ -189,22 +190,23 @@ impl Store {
             Err(error) => return (Vec::new(), vec![error]),
         };
         let (mut records, mut problems) = (Vec::new(), Vec::new());
-        for name in names {
-            let path = directory.join(&name);
-            if atomic::is_leftover(&name) {
-                // It stays if it must: the next save of this object overwrites it.
-                let _ = fs::remove_file(&path);
-            } else if let Some(stem) = name.strip_suffix(".json") {
-                match file::read(&path, stem) {
-                    Ok((record, checksum)) => {
-                        saved.insert(path, checksum);
-                        records.push(record);
-                    }
-                    Err(file::Failed::Io(error)) => problems.push(Error::io("read", &path, error)),
-                    Err(file::Failed::Corrupt(why)) => {
-                        let aside = set_aside(&path);
-                        problems.push(Error::Corrupt { path, why, aside });
-                    }
+        let (leftovers, names): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| atomic::is_leftover(name));
+        for name in leftovers {
+            // It stays if it must: the next save of this object overwrites it.
+            let _ = fs::remove_file(directory.join(name));
+        }
+        let files: Vec<_> = names.iter().filter_map(|name| Some((directory.join(name), name.strip_suffix(".json")?))).collect();
+        let read = batch::map(&files, |(path, stem)| file::read(path, stem));
+        for ((path, _), read) in files.into_iter().zip(read) {
+            match read {
+                Ok((record, checksum)) => {
+                    saved.insert(path, checksum);
+                    records.push(record);
+                }
+                Err(file::Failed::Io(error)) => problems.push(Error::io("read", &path, error)),
+                Err(file::Failed::Corrupt(why)) => {
+                    let aside = set_aside(&path);
+                    problems.push(Error::Corrupt { path, why, aside });
                 }
             }
         }

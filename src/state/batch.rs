@@ -13,7 +13,10 @@ const FEW: usize = 64;
 const MOST: usize = 8;
 
 /// Does a job for each of these. The threads inherit the priority of the caller.
-pub(super) fn map<T: Sync, R: Send>(things: &[T], job: impl Fn(&T) -> R + Sync) -> Vec<R> {
+///
+/// # Panics
+/// If the job does.
+pub fn map<T: Sync, R: Send>(things: &[T], job: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let cores = available_parallelism().map_or(1, NonZeroUsize::get).min(MOST);
     if things.len() < FEW || cores == 1 {
         return things.iter().map(job).collect();
