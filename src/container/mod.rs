@@ -12,6 +12,7 @@ mod nspawn;
 mod pid_file;
 mod readiness;
 pub mod rootfs;
+mod roots;
 mod runtimes;
 pub mod watch;
 
@@ -44,6 +45,12 @@ impl Container {
             one.map(Arc::as_ptr) == other.map(Arc::as_ptr)
         }
         self.alive == other.alive && same(self.root.as_ref(), other.root.as_ref()) && same(self.init.as_ref(), other.init.as_ref())
+    }
+
+    /// Whether both run under the same process, entered twice.
+    fn has_init_of(&self, other: &Self) -> bool {
+        let init = |container: &Self| container.init.as_ref().map(|init| (init.pid, init.start_time));
+        init(self).is_some() && init(self) == init(other)
     }
 }
 

@@ -164,6 +164,11 @@ impl Rootfs {
     pub fn is_same(&self, other: &Self) -> bool {
         matches!((mounts::identity(&self.fd), mounts::identity(&other.fd)), (Ok(one), Ok(other)) if one == other)
     }
+
+    /// Whether both were opened through the same mount: else other things may be mounted below them.
+    pub(super) fn is_of_mount(&self, other: &Self) -> bool {
+        self.mounts.is_of_mount(&other.mounts)
+    }
 }
 
 impl View<'_> {

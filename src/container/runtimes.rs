@@ -19,6 +19,7 @@ use super::lxc::Lxc;
 use super::netns::Network;
 use super::nspawn::Nspawn;
 use super::rootfs::Rootfs;
+use super::roots::Roots;
 use super::{Container, Error, Instance, Runtime, pid_file};
 use crate::api::v1::{ContainerRef, Runtime as Kind};
 
@@ -30,6 +31,8 @@ pub struct Runtimes {
     runtimes: Vec<(Kind, Box<dyn Runtime>)>,
     /// Running containers by reference: while its init lives, a container is not asked for again, and all Apps in it share it.
     running: Mutex<HashMap<ContainerRef, Running>>,
+    /// Roots on disk: all Apps in one directory share them.
+    roots: Roots,
     /// Where roots on disk are being opened, by path: one that hangs is not begun again without end.
     lanes: Mutex<HashMap<PathBuf, Weak<Lane>>>,
 }
@@ -58,7 +61,7 @@ impl Runtimes {
             (Kind::Lxd, Box::new(incus::Daemon::new(Product::Lxd))),
             (Kind::Nspawn, Box::new(Nspawn::new())),
         ];
-        Self { runtimes, running: Mutex::default(), lanes: Mutex::default() }
+        Self { runtimes, running: Mutex::default(), roots: Roots::default(), lanes: Mutex::default() }
     }
 
     /// Finds a container and enters it. `None` is the host itself; `base` is the directory of the manifest, where a relative
@@ -106,8 +109,7 @@ impl Runtimes {
             if container.root.as_deref().is_some_and(is_of_host) {
                 return Err(Error::Failed(format!("the root of container `{name}` is the host's own `/`; it is not entered")));
             }
-            self.remember(reference, &container);
-            return Ok(container);
+            return Ok(self.remember(reference, container));
         }
         Err(Error::Failed(format!("container `{name}` keeps restarting; it could not be entered")))
     }
@@ -159,7 +161,8 @@ impl Runtimes {
             }
             root => root?,
         };
-        Ok(same_or_new(root, before))
+        let before = before.filter(|before| before.init.is_none()).and_then(|before| before.root.as_ref());
+        Ok(self.roots.share(path, root, before))
     }
 
     fn lane(&self, path: &Path) -> Arc<Lane> {
@@ -185,12 +188,18 @@ impl Runtimes {
         init.is_running().then_some(Container { root: Some(root), init: Some(init), alive: true, network })
     }
 
-    fn remember(&self, reference: &ContainerRef, container: &Container) {
-        let Container { root: Some(root), init: Some(init), network: Some(network), .. } = container else { return };
-        let known = Running { init: Arc::downgrade(init), root: Arc::downgrade(root), network: network.clone() };
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        running.retain(|_, known| known.init.strong_count() > 0);
-        running.insert(reference.clone(), known);
+    /// Keeps it for all who name it. Who entered the same at the same time, and was first, is joined.
+    fn remember(&self, reference: &ContainerRef, container: Container) -> Container {
+        if let Some(known) = self.still_running(reference).filter(|known| known.has_init_of(&container)) {
+            return known;
+        }
+        if let Container { root: Some(root), init: Some(init), network: Some(network), .. } = &container {
+            let known = Running { init: Arc::downgrade(init), root: Arc::downgrade(root), network: network.clone() };
+            let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+            running.retain(|_, known| known.init.strong_count() > 0);
+            running.insert(reference.clone(), known);
+        }
+        container
     }
 }
 
@@ -270,12 +279,6 @@ fn live(pid: u32) -> io::Result<Container> {
     let init = Init::open(pid)?;
     let (root, network) = init.enter()?;
     Ok(Container { root: Some(Arc::new(root)), init: Some(Arc::new(init)), alive: true, network: Some(network) })
-}
-
-/// The very root of `before` if it is the same directory.
-fn same_or_new(root: Rootfs, before: Option<&Container>) -> Arc<Rootfs> {
-    let known = before.filter(|before| before.init.is_none()).and_then(|before| before.root.as_ref());
-    known.filter(|known| known.is_same(&root)).cloned().unwrap_or_else(|| Arc::new(root))
 }
 
 /// Before `pivot_root` a container's init still has the host's root, and a container without a root of its own always has.

@@ -95,6 +95,11 @@ impl Mounts {
         true
     }
 
+    /// Whether both are of roots on the same mount, which both hold: its number means the same to both.
+    pub(super) fn is_of_mount(&self, other: &Self) -> bool {
+        self.own.is_some() && self.own == other.own
+    }
+
     fn note(&self, id: Id) {
         let place = self.next.fetch_add(1, Ordering::Relaxed) % self.local.len();
         self.local[place].store(id.number, Ordering::Relaxed);

@@ -30,6 +30,34 @@ async fn an_unchanged_directory_keeps_its_root_and_a_replaced_one_does_not() {
 }
 
 #[tokio::test]
+async fn a_thousand_who_name_one_directory_hold_one_descriptor() {
+    let dir = tempfile::tempdir().unwrap();
+    let runtimes = Runtimes::new(None);
+    let reference = reference(Kind::Directory, dir.path().to_str());
+    let mut held = Vec::new();
+    for _ in 0..1000 {
+        held.push(runtimes.enter(Some(&reference), Path::new("/"), None).await.unwrap());
+    }
+    assert!(held.iter().all(|one| one.is_same(&held[0])));
+    let links = std::fs::read_dir("/proc/self/fd").unwrap().filter_map(|fd| std::fs::read_link(fd.ok()?.path()).ok());
+    assert_eq!(links.filter(|link| link == dir.path()).count(), 1);
+}
+
+#[tokio::test]
+async fn who_enters_a_running_container_beside_another_joins_it() {
+    let runtimes = Runtimes::new(None);
+    let reference = reference(Kind::Lxc, None);
+    let first = runtimes.remember(&reference, live(std::process::id()).unwrap());
+    let second = runtimes.remember(&reference, live(std::process::id()).unwrap());
+    assert!(first.is_same(&second));
+    let mut child = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+    let third = runtimes.remember(&reference, live(child.id()).unwrap());
+    assert!(!first.is_same(&third), "another process is another container");
+    drop(child.stdin.take());
+    child.wait().unwrap();
+}
+
+#[tokio::test]
 async fn no_reference_is_the_host() {
     let runtimes = Runtimes::new(None);
     let host = runtimes.enter(None, Path::new("/nowhere"), None).await.unwrap();
@@ -50,7 +78,7 @@ impl Runtime for Says {
 fn says(answers: [Result<Instance, Error>; 3]) -> Runtimes {
     let runtimes = [Kind::Lxc, Kind::Incus, Kind::Lxd].into_iter().zip(answers);
     let runtimes = runtimes.map(|(kind, answer)| (kind, Box::new(Says(answer)) as Box<dyn Runtime>)).collect();
-    Runtimes { runtimes, running: Mutex::default(), lanes: Mutex::default() }
+    Runtimes { runtimes, running: Mutex::default(), roots: Roots::default(), lanes: Mutex::default() }
 }
 
 async fn found(runtimes: &Runtimes, kind: Kind) -> Result<Instance, Error> {

@@ -28,8 +28,8 @@ pub(super) struct Directories {
     inotify: Option<Arc<AsyncFd<OwnedFd>>>,
     /// By watch descriptor: who looks at which names in that directory.
     names: HashMap<i32, HashMap<Arc<[u8]>, BTreeSet<Key>>>,
-    /// By key: the names it looks at.
-    looks: HashMap<Key, BTreeSet<Look>>,
+    /// By key: the names it looks at, in order. For each of many Apps a tree would take 280 bytes, and its own copy of each name 32.
+    looks: HashMap<Key, Box<[Look]>>,
     /// A shortage was logged already.
     warned: bool,
     /// By key: directories that are being watched elsewhere, for want of an answer at hand.
@@ -135,7 +135,7 @@ impl Directories {
             if self.underway.get(&key).is_some_and(|underway| underway.round == round) { self.underway.remove(&key) } else { None };
         let known = self.looks.get(&key);
         let hears_more =
-            found.as_ref().is_some_and(|found| found.looks.iter().any(|look| !known.is_some_and(|known| known.contains(look))));
+            found.as_ref().is_some_and(|found| found.looks.iter().any(|look| known.is_none_or(|known| known.binary_search(look).is_err())));
         match (underway, found) {
             (Some(underway), found) => {
                 if let Some(found) = found {
@@ -160,12 +160,10 @@ impl Directories {
             self.warned = true;
             tracing::warn!("no more inotify watches: some sockets are found by looking again (fs.inotify.max_user_watches)");
         }
-        for (directory, name) in &looks {
-            self.names.entry(*directory).or_default().entry(name.clone()).or_default().insert(key);
-        }
+        let looks: Box<[Look]> = looks.into_iter().map(|(directory, name)| (directory, self.enter(key, directory, name))).collect();
         // The new ones stand before the old ones go: a watch that stays misses nothing.
         let before = self.looks.remove(&key).unwrap_or_default();
-        for look in before.difference(&looks) {
+        for look in before.iter().filter(|look| looks.binary_search(look).is_err()) {
             self.release(key, look);
         }
         if !looks.is_empty() {
@@ -173,11 +171,19 @@ impl Directories {
         }
     }
 
+    /// The key looks at a name. Returns the one copy of that name.
+    fn enter(&mut self, key: Key, directory: i32, name: Arc<[u8]>) -> Arc<[u8]> {
+        let names = self.names.entry(directory).or_default();
+        let name = names.get_key_value(&name).map_or(name, |(known, _)| known.clone());
+        names.entry(name.clone()).or_default().insert(key);
+        name
+    }
+
     /// Forgets a key.
     pub(super) fn clear(&mut self, key: Key) {
         self.underway.remove(&key);
-        for look in self.looks.remove(&key).unwrap_or_default() {
-            self.release(key, &look);
+        for look in &self.looks.remove(&key).unwrap_or_default() {
+            self.release(key, look);
         }
     }
 
