@@ -103,10 +103,10 @@ async fn both_planes(settings: &Settings, hangup: Hangup, ready: impl FnOnce(Rea
     let (lxcpath, allow_empty, media_types) = (settings.lxcpath.clone(), settings.allow_empty, settings.media_types.clone());
     let listening = Listening { address: settings.listen, threads: settings.threads };
     let counts = metrics.control().clone();
-    let mut control = Control::start(LAST_CALLS, move || {
+    let mut control = Control::start(LAST_CALLS, move |looks| {
         let runtimes = Arc::new(Runtimes::new(lxcpath.clone()));
         let reconciler = Reconciler::new(runtimes, Watcher::new(), Starts::new(lxcpath), store, publisher, listening, allow_empty);
-        reconciler.counted(counts).with_media_types(Arc::new(media_types::read(&media_types))).run(source)
+        reconciler.counted(counts).looking_on(looks).with_media_types(Arc::new(media_types::read(&media_types))).run(source)
     })?;
 
     let (trigger, shutdown) = server::shutdown();

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
 
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
 use tokio::task::JoinError;
 
@@ -27,21 +28,22 @@ pub(super) struct Control {
 }
 
 impl Control {
-    /// Starts it. `run`: its life, begun on its thread. Calls of the system that are under way at the end have so long: `last_calls`.
+    /// Starts it. `run`: its life, begun on its thread; it is given a second thread, which lives as long, for looks into containers. Calls of the system that are under way at the end have so long: `last_calls`.
     ///
     /// # Errors
     /// There is no thread, or no runtime, for it.
     pub(super) fn start<F: Future<Output = ()> + Send + 'static>(
         last_calls: Duration,
-        run: impl FnOnce() -> F + Send + 'static,
+        run: impl FnOnce(Handle) -> F + Send + 'static,
     ) -> std::io::Result<Self> {
         let (stop, stopped) = oneshot::channel::<()>();
         let (end, ended) = oneshot::channel();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().thread_name(NAME).build()?;
+        let runtime = runtime()?;
+        let (looks, beside) = beside()?;
         let thread = thread::Builder::new().name(NAME.to_owned()).spawn(move || {
             lower_priority();
             let all = async {
-                let mut life = tokio::spawn(async move { run().await });
+                let mut life = tokio::spawn(async move { run(looks).await });
                 tokio::select! {
                     result = &mut life => drop(end.send(result)),
                     // Whoever has started it drops it.
@@ -50,6 +52,7 @@ impl Control {
             };
             runtime.block_on(all);
             runtime.shutdown_timeout(last_calls);
+            drop(beside);
         })?;
         Ok(Self { stop: Some(stop), ended, thread: Some(thread) })
     }
@@ -71,6 +74,24 @@ impl Future for Control {
         // Without a word it was stopped.
         Pin::new(&mut self.ended).poll(context).map(|said| said.unwrap_or(Ok(())))
     }
+}
+
+fn runtime() -> std::io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().thread_name(NAME).build()
+}
+
+/// A second thread, until the sender is dropped: of a start with 10,000 Apps two fifths of what one core has to do are looks.
+fn beside() -> std::io::Result<(Handle, oneshot::Sender<()>)> {
+    let (stop, stopped) = oneshot::channel();
+    let runtime = runtime()?;
+    let handle = runtime.handle().clone();
+    thread::Builder::new().name(NAME.to_owned()).spawn(move || {
+        lower_priority();
+        drop(runtime.block_on(stopped));
+        // A look that hangs changes nothing.
+        runtime.shutdown_background();
+    })?;
+    Ok((handle, stop))
 }
 
 /// Of this thread only: to Linux, each thread has a nice value of its own (setpriority(2), "C library/kernel differences").

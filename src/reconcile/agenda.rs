@@ -6,6 +6,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
@@ -27,6 +28,8 @@ pub(super) struct Agenda {
     later: BTreeSet<(Instant, AppName)>,
     when: HashMap<AppName, Instant>,
     looks: JoinSet<Result<Seen, String>>,
+    /// Where they run; none: here.
+    elsewhere: Option<Handle>,
     looking: HashMap<Id, AppName>,
     /// The same names.
     busy: HashSet<AppName>,
@@ -42,10 +45,16 @@ impl Agenda {
             later: BTreeSet::new(),
             when: HashMap::new(),
             looks: JoinSet::new(),
+            elsewhere: None,
             looking: HashMap::new(),
             busy: HashSet::new(),
             again: BTreeSet::new(),
         }
+    }
+
+    /// Looks run on this runtime from now on.
+    pub(super) fn looking_on(&mut self, runtime: Handle) {
+        self.elsewhere = Some(runtime);
     }
 
     /// Looks at an App as soon as there is room.
@@ -105,7 +114,11 @@ impl Agenda {
             }
             let Some(job) = job(&name) else { continue };
             let (runtimes, counts) = (self.runtimes.clone(), counts.clone());
-            let task = self.looks.spawn(async move { counts.looking(fault::contain_async(job.run(&runtimes))).await });
+            let look = async move { counts.looking(fault::contain_async(job.run(&runtimes))).await };
+            let task = match &self.elsewhere {
+                Some(runtime) => self.looks.spawn_on(look, runtime),
+                None => self.looks.spawn(look),
+            };
             self.busy.insert(name.clone());
             self.looking.insert(task.id(), name);
         }

@@ -33,6 +33,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use tokio::runtime::Handle;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::api::v1::App;
@@ -111,6 +112,13 @@ impl Reconciler {
     #[must_use]
     pub fn counted(self, counts: Control) -> Self {
         Self { timing: Timing::new(counts), ..self }
+    }
+
+    /// With looks on a runtime of another thread, which lives as long.
+    #[must_use]
+    pub fn looking_on(mut self, looks: Handle) -> Self {
+        self.agenda.looking_on(looks);
+        self
     }
 
     /// With what the extensions of files say; without it that is the built-in table.
