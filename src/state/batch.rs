@@ -1,7 +1,7 @@
 //! Many pure jobs -> their results in order, by as many threads as there are cores.
 //!
 //! In: things, and what to do with each. Out: the results. Never: a thread for a few; a thread that outlives the call; more of them than
-//! [`MOST`].
+//! `MOST`.
 
 use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
