@@ -269,10 +269,14 @@ impl<'a> Forward<'a> {
     /// What an HTTP backend is asked for.
     pub(super) fn target(&self) -> Result<PathAndQuery, Cause> {
         match self.parts.uri.path_and_query() {
-            // As it came: nothing is copied.
-            Some(came) if came.path() == &*self.values.path && came.query() == self.values.query.as_deref() => Ok(came.clone()),
+            // As it came: nothing is copied. An absolute target may be without a path.
+            Some(came) if came.as_str().starts_with('/') && self.is_as_it_came(came) => Ok(came.clone()),
             _ => PathAndQuery::try_from(self.path_and_query()).map_err(|_| Cause::Head("the target is invalid")),
         }
+    }
+
+    fn is_as_it_came(&self, came: &PathAndQuery) -> bool {
+        came.path() == &*self.values.path && came.query() == self.values.query.as_deref()
     }
 
     /// The request for a FastCGI backend. `id`: the request's name.
