@@ -1,4 +1,4 @@
-//! The control plane -> a thread of its own, which leaves the processor to those that serve.
+//! The control plane -> threads of its own, which leave the processor to those that serve.
 //!
 //! In: how the control plane is built. Out: whether it goes on. Never: a request; a thread of the serving plane made from here, for it would
 //! have the same low priority.
@@ -28,7 +28,8 @@ pub(super) struct Control {
 }
 
 impl Control {
-    /// Starts it. `run`: its life, begun on its thread; it is given a second thread, which lives as long, for looks into containers. Calls of the system that are under way at the end have so long: `last_calls`.
+    /// Starts it. `run`: its life, begun on its thread; it is given a second thread, which lives as long, for looks into containers. Calls of
+    /// the system that are under way at the end have so long: `last_calls`.
     ///
     /// # Errors
     /// There is no thread, or no runtime, for it.

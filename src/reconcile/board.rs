@@ -185,7 +185,8 @@ impl Board {
         self.apps.changed.is_empty() && self.gateways.changed.is_empty()
     }
 
-    /// The first publication. Until then nothing is served and nothing said, so that whoever asks a daemon that is ready finds every App.
+    /// The first publication. Until then nothing is served and nothing said, so that whoever asks a daemon that is ready finds every App, of very
+    /// many [those that are kept](Self::has_much_to_say).
     pub(super) fn open(&mut self) {
         (self.opened, self.begun) = (true, true);
         self.publish_news();

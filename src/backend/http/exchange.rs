@@ -43,7 +43,7 @@ pub type Unsent = Failed<RequestBody>;
 impl Pool {
     /// Sends a request, and waits for the head of the answer. Bodies are framed here, whatever the fields said: `Content-Length` or
     /// chunks towards the backend (RFC 9112 section 6), none of a chunked answer's framing towards the caller. The body of an answer 101
-    /// is the connection: [`ResponseBody::switched`]. Needs a `LocalSet`. Dropping the future closes the connection.
+    /// is the connection: [`ResponseBody::switched`]. Needs a `LocalSet` or a `LocalRuntime`. Dropping the future closes the connection.
     ///
     /// # Errors
     /// [`Error::Connect`] and `Timeout(Connect)` before a connection stands; `Timeout(Backend)`, [`Error::Closed`], [`Error::Http`],
