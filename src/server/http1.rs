@@ -177,13 +177,15 @@ impl<S: Service> Session<S> {
             })
             .await;
         }
-        Ok(response.map(|body| Answering { body, session: self }))
+        Ok(response.map(|body| Answering { body, fault: None, session: self }))
     }
 }
 
-/// An answer's body. hyper drops it when the last byte is written or buffered: the request is over.
+/// An answer's body, and its fault only when all before it is written. hyper drops it when the last byte is written or buffered: the request is
+/// over.
 struct Answering<S: Service> {
     body: S::Body,
+    fault: Option<<S::Body as Body>::Error>,
     session: Rc<Session<S>>,
 }
 
@@ -191,8 +193,17 @@ impl<S: Service> Body for Answering<S> {
     type Data = <S::Body as Body>::Data;
     type Error = <S::Body as Body>::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        let this = self.get_mut();
+        if this.fault.is_none() {
+            match Pin::new(&mut this.body).poll_frame(cx) {
+                Poll::Ready(Some(Err(fault))) => this.fault = Some(fault),
+                poll => return poll,
+            }
+            this.session.pulse.break_off();
+        }
+        // The stream wakes the task.
+        if this.session.pulse.is_broken() { Poll::Pending } else { Poll::Ready(this.fault.take().map(Err)) }
     }
 
     fn is_end_stream(&self) -> bool {

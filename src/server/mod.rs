@@ -49,7 +49,7 @@ pub use registry::Hold;
 /// What answers requests. One per thread, so it needs no locks.
 pub trait Service: 'static {
     /// The body of its answers.
-    type Body: Body<Data = Bytes, Error: Into<Box<dyn StdError + Send + Sync>>> + Unpin + 'static;
+    type Body: Body<Data = Bytes, Error: Into<Box<dyn StdError + Send + Sync>> + Unpin> + Unpin + 'static;
 
     /// Answers a request. An error has become an answer here; one in the body ends the connection. Dropped if the client goes away.
     fn call(&self, request: Request<Incoming>, connection: &Rc<Connection>) -> impl Future<Output = Response<Self::Body>>;

@@ -18,8 +18,9 @@ pub(super) enum Phase {
     Idle,
 }
 
-/// The word: the phase in two bits, one each for a blocked write, for the end of the client's side, for a part of a head that waits, and for
-/// hyper waiting for the next head with nothing in hand, and above them a count that changes with every event. Atomic only because an upgraded stream has to be `Send`; no other thread looks at it.
+/// The word: the phase in two bits, one each for a blocked write, for the end of the client's side, for a part of a head that waits, for hyper
+/// waiting for the next head with nothing in hand, and for a fault that waits until all before it is written, and above them a count that
+/// changes with every event. Atomic only because an upgraded stream has to be `Send`; no other thread looks at it.
 #[derive(Debug, Default)]
 pub(super) struct Pulse(AtomicU32);
 
@@ -29,7 +30,8 @@ const BLOCKED: u32 = 0b100;
 const ENDED: u32 = 0b1000;
 const PART: u32 = 0b1_0000;
 const WAITS: u32 = 0b10_0000;
-const EVENT: u32 = 0b100_0000;
+const BROKEN: u32 = 0b100_0000;
+const EVENT: u32 = 0b1000_0000;
 
 /// While draining, a client that has not said anything yet gets this long.
 const LAST_CALL: Duration = Duration::from_secs(1);
@@ -101,6 +103,25 @@ impl Pulse {
         if blocked != (now & BLOCKED != 0) {
             self.write(now ^ BLOCKED);
         }
+    }
+
+    /// The answer has broken off. hyper would throw away what it has of it: it is told when that is written.
+    pub(super) fn break_off(&self) {
+        self.write(self.read() | BROKEN);
+    }
+
+    /// Whether a fault waits.
+    pub(super) fn is_broken(&self) -> bool {
+        self.read() & BROKEN != 0
+    }
+
+    /// All that hyper had is written. Whether a fault has waited for it.
+    pub(super) fn flushed(&self) -> bool {
+        let broken = self.is_broken();
+        if broken {
+            self.write(self.read() & !BROKEN);
+        }
+        broken
     }
 
     /// Changes with every event.

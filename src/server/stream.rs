@@ -179,6 +179,10 @@ impl AsyncWrite for ClientStream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // hyper flushes when it has nothing left.
+        if self.pulse.flushed() {
+            cx.waker().wake_by_ref();
+        }
         Pin::new(&mut self.inner).poll_flush(cx)
     }
 

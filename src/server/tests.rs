@@ -1,6 +1,7 @@
 //! Real threads and sockets; clients that misbehave.
 
 mod admission;
+mod broken;
 mod doors;
 mod hostile;
 mod limits;
@@ -8,7 +9,6 @@ mod rest;
 mod shares;
 
 use std::collections::HashSet;
-use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -36,10 +36,13 @@ struct Sample {
 }
 
 impl Service for Sample {
-    type Body = UnsyncBoxBody<Bytes, Infallible>;
+    type Body = UnsyncBoxBody<Bytes, io::Error>;
 
     async fn call(&self, mut request: Request<Incoming>, connection: &Rc<Connection>) -> Response<Self::Body> {
         let mut status = StatusCode::OK;
+        if let Some(length) = broken::length(request.uri().path()) {
+            return Response::new(broken::body(length));
+        }
         let body = match request.uri().path() {
             "/slow" => {
                 self.gate.clone().wait_for(|open| *open).await.unwrap();
@@ -66,16 +69,20 @@ impl Service for Sample {
             }
             _ => "hi".to_owned(),
         };
-        let mut response = Response::new(Full::from(body).boxed_unsync());
+        let mut response = Response::new(whole(body));
         *response.status_mut() = status;
         response
     }
 
     fn refuse(&self, refused: &Refused, _: &Rc<Connection>) -> Response<Self::Body> {
-        let mut response = Response::new(Full::from(refused.refusal.to_string()).boxed_unsync());
+        let mut response = Response::new(whole(refused.refusal.to_string()));
         *response.status_mut() = refused.refusal.status();
         response
     }
+}
+
+fn whole(body: String) -> UnsyncBoxBody<Bytes, io::Error> {
+    Full::from(body).map_err(|never| match never {}).boxed_unsync()
 }
 
 struct Server {
