@@ -22,6 +22,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::backend::files::StandIns;
 use crate::config::Settings;
 use crate::container::Runtimes;
+use crate::container::rootfs::let_go_of_files;
 use crate::container::watch::{Starts, Watcher};
 use crate::listen::Sharing;
 use crate::metrics::{Connected, Metrics, Shard, TurnedAway};
@@ -255,6 +256,10 @@ impl server::Service for Web {
 
     fn stand_in(&self, body: &mut AnswerBody, stand_ins: &StandIns) {
         body.stand_in(stand_ins);
+    }
+
+    fn tidy(&self) {
+        let_go_of_files();
     }
 
     fn connected(&self) -> Option<Connected> {

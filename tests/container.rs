@@ -175,7 +175,7 @@ async fn a_stopped_container_has_its_root_on_disk() {
     let stopped = enter(&runtimes, &idle, None).await;
     assert!(!stopped.alive && stopped.init.is_none());
     let page = stopped.root.as_ref().unwrap().far().entry(&"/var/www/page".parse().unwrap()).unwrap();
-    assert_eq!(std::io::read_to_string(&*page.open().unwrap().0).unwrap(), "here");
+    assert_eq!(std::io::read_to_string(&**page.open().unwrap().0).unwrap(), "here");
     let again = enter(&runtimes, &idle, Some(&stopped)).await;
     assert!(Arc::ptr_eq(again.root.as_ref().unwrap(), stopped.root.as_ref().unwrap()));
 }

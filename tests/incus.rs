@@ -102,7 +102,7 @@ async fn a_stopped_container_of_lxd_has_its_root_on_disk_and_a_started_one_its_o
     let stopped = enter(Runtime::Lxd).await.unwrap();
     assert!(!stopped.alive && stopped.init.is_none());
     let page = stopped.root.unwrap().far().entry(&format!("/var/www{}", PAGE.0).parse().unwrap()).unwrap();
-    assert_eq!(std::io::read_to_string(&*page.open().unwrap().0).unwrap(), PAGE.1);
+    assert_eq!(std::io::read_to_string(&**page.open().unwrap().0).unwrap(), PAGE.1);
 
     idle.start();
     let running = enter(Runtime::Auto).await.unwrap();

@@ -8,6 +8,7 @@
 mod content;
 mod directory;
 mod facts;
+mod held;
 mod mounts;
 mod reopen;
 
@@ -30,6 +31,7 @@ use crate::names::ContainerPath;
 pub use content::Content;
 pub use directory::{Limit, Names};
 pub use facts::Facts;
+pub use held::let_go_of_files;
 
 /// A root directory, held open.
 #[derive(Debug)]
@@ -253,16 +255,22 @@ impl Entry {
     /// # Errors
     /// As open(2); `EINVAL` if it is no regular file, so that a FIFO or a device is never opened; `EAGAIN` if that may hang, and it was
     /// found at hand.
-    pub fn open(&self) -> io::Result<(Content, Facts)> {
+    pub fn open(&self) -> io::Result<(Arc<Content>, Facts)> {
         if self.kind != Kind::File {
             return Err(Errno::INVAL.into());
         }
         self.may_be_used()?;
-        let file = File::from(reopen(self, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?);
-        let content = Content::new(file, self.lane.clone());
+        let open = || {
+            let file = File::from(reopen(self, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?);
+            Ok(Content::new(file, self.lane.clone()))
+        };
+        if self.lane.is_none() {
+            return Ok((held::content_of(&self.seen, open)?, self.seen));
+        }
         // Somebody else's file system is asked: it knows better when the file is open.
-        let facts = if self.lane.is_some() { facts(&content)? } else { self.seen };
-        Ok((content, facts))
+        let content = open()?;
+        let facts = facts(&content)?;
+        Ok((Arc::new(content), facts))
     }
 
     /// What is known of it.
@@ -323,7 +331,7 @@ mod tests {
         symlink("../../../../../../../../etc/passwd", dir.path().join("www/climb")).unwrap();
         let root = Rootfs::open(dir.path()).unwrap();
         let (good, _) = root.far().entry(&path("/www/good")).unwrap().open().unwrap();
-        assert_eq!(io::read_to_string(&*good).unwrap(), "inside");
+        assert_eq!(io::read_to_string(&**good).unwrap(), "inside");
         for evil in ["/www/evil", "/www/climb"] {
             assert_eq!(root.far().entry(&path(evil)).unwrap_err().kind(), io::ErrorKind::NotFound, "{evil}");
         }

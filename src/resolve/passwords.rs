@@ -138,7 +138,7 @@ fn read(root: View<'_>, path: &ContainerPath) -> io::Result<Vec<u8>> {
     }
     let mut bytes = Vec::new();
     let (file, _) = entry.open()?;
-    (&*file).take(LARGEST + 1).read_to_end(&mut bytes)?;
+    (&**file).take(LARGEST + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > LARGEST {
         return Err(io::Error::other(format!("is larger than {LARGEST} bytes")));
     }

@@ -63,6 +63,9 @@ pub trait Service: 'static {
         let _ = (body, stand_ins);
     }
 
+    /// Called on each thread when it begins, and then every second at least: lets go of what was kept for requests that did not come.
+    fn tidy(&self) {}
+
     /// Counts a connection for as long as what it gives is held.
     fn connected(&self) -> Option<Connected> {
         None

@@ -140,11 +140,12 @@ impl Registry {
         self.slots.borrow().values().filter(|slot| Rc::ptr_eq(&slot.door, door)).for_each(|slot| slot.wake());
     }
 
-    /// Ends what overstays, for as long as it is polled, and sends to rest what is quiet. Limits are kept to within two ticks, which are as long as the shortest limit asks
-    /// for: those of one that has just become shorter, to within a second.
-    pub(super) async fn sweep(&self) {
+    /// Ends what overstays, for as long as it is polled, sends to rest what is quiet, and tells of each look before it begins. Limits are kept
+    /// to within two ticks, which are as long as the shortest limit asks for: those of one that has just become shorter, to within a second.
+    pub(super) async fn sweep(&self, look: impl Fn()) {
         let mut least = Duration::MAX;
         loop {
+            look();
             let tick = (least.min(self.shortest.get()) / 4).clamp(Duration::from_millis(10), Duration::from_secs(1));
             let (began, crowded) = (Instant::now(), self.awake.get() > AWAKE);
             tokio::select! {

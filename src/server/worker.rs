@@ -31,7 +31,8 @@ pub(super) fn run<S: Service>(
 ) {
     runtime.block_on(async {
         let registry = Registry::new(settings);
-        let (service, held) = (Rc::new(make()), registry.clone());
+        let service = Rc::new(make());
+        let (tidied, held) = (service.clone(), registry.clone());
         let hand_on = move |stream: TcpStream, client: SocketAddr, seat: Seat, door: &Rc<Door>| {
             let arrival = Arrival { stream, client, seat, door: door.clone(), registry: held.clone() };
             tokio::task::spawn_local(connection::serve(arrival, service.clone()));
@@ -50,7 +51,7 @@ pub(super) fn run<S: Service>(
             biased;
             () = stop.reached(State::Stop) => {}
             () = serve => {}
-            () = registry.sweep() => {}
+            () = registry.sweep(|| tidied.tidy()) => {}
         }
     });
 }

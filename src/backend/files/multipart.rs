@@ -31,7 +31,7 @@ pub struct MultipartBody {
 
 impl MultipartBody {
     /// The parts of a file of `size` bytes, in their order, and the `Content-Type` of the whole.
-    pub(super) fn new(file: Content, size: u64, parts: &[Part], content_type: &HeaderValue) -> (Self, String) {
+    pub(super) fn new(file: Arc<Content>, size: u64, parts: &[Part], content_type: &HeaderValue) -> (Self, String) {
         // As nginx writes it: 20 digits. Other for each answer, so that no file holds it but by chance.
         let boundary = format!("{:020}", RandomState::new().build_hasher().finish());
         let end = Bytes::from(format!("\r\n--{boundary}--\r\n"));
@@ -39,7 +39,7 @@ impl MultipartBody {
         let left =
             parts.iter().map(|(part, head)| part.length().saturating_add(head.len() as u64)).fold(end.len() as u64, u64::saturating_add);
         (
-            Self { file: Arc::new(file), parts: parts.into_iter(), part: ResponseBody::Empty, end, left },
+            Self { file, parts: parts.into_iter(), part: ResponseBody::Empty, end, left },
             format!("multipart/byteranges; boundary={boundary}"),
         )
     }
@@ -111,7 +111,7 @@ mod tests {
         let tree = Tree::new(&[]);
         tree.write("a", &content);
         let wanted = [(299_999, 299_999), (0, 0), (7, 200_006), (1, 2)];
-        let (body, content_type) = MultipartBody::new(tree.open("a").into(), 300_000, &parts(&wanted), &TYPE);
+        let (body, content_type) = MultipartBody::new(Content::from(tree.open("a")).into(), 300_000, &parts(&wanted), &TYPE);
         let boundary = content_type.strip_prefix("multipart/byteranges; boundary=").unwrap().to_owned();
         assert!(boundary.len() == 20 && boundary.bytes().all(|byte| byte.is_ascii_digit()), "{boundary}");
         let announced = body.size_hint().exact().unwrap();
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn no_two_answers_have_the_same_boundary() {
         let tree = Tree::new(&[("a", "0123456789")]);
-        let of = || MultipartBody::new(tree.open("a").into(), 10, &parts(&[(0, 1), (3, 4)]), &TYPE).1;
+        let of = || MultipartBody::new(Content::from(tree.open("a")).into(), 10, &parts(&[(0, 1), (3, 4)]), &TYPE).1;
         assert_ne!(of(), of());
     }
 
@@ -141,7 +141,7 @@ mod tests {
         let tree = Tree::new(&[]);
         tree.write("a", "x".repeat(300_000).as_bytes());
         run(async {
-            let made = || MultipartBody::new(tree.open("a").into(), 300_000, &parts(&[(0, 9), (100_000, 299_999)]), &TYPE).0;
+            let made = || MultipartBody::new(Content::from(tree.open("a")).into(), 300_000, &parts(&[(0, 9), (100_000, 299_999)]), &TYPE).0;
             let grown = made();
             tree.write("a", "x".repeat(400_000).as_bytes());
             let announced = grown.size_hint().exact().unwrap();

@@ -2,6 +2,7 @@
 //!
 //! In: an open regular file and its media type. Out: size, entity tag, time, media type, all of the same moment. Never: a look at the name again.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use http::HeaderValue;
@@ -15,7 +16,7 @@ use crate::route::Coding;
 /// A regular file, opened, with what is told about it.
 #[derive(Debug)]
 pub struct Opened {
-    pub(super) file: Content,
+    pub(super) file: Arc<Content>,
     size: u64,
     etag: String,
     modified: Option<SystemTime>,
@@ -25,7 +26,7 @@ pub struct Opened {
 }
 
 impl Opened {
-    pub(super) fn new((file, facts): (Content, Facts), content_type: HeaderValue) -> Self {
+    pub(super) fn new((file, facts): (Arc<Content>, Facts), content_type: HeaderValue) -> Self {
         let Facts { size, modified: seconds, nanos, inode, .. } = facts;
         // Strong: a change of the content changes its time, another file has another inode.
         let etag = format!("\"{inode:x}-{size:x}-{seconds:x}{nanos:08x}\"");

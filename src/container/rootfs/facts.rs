@@ -28,6 +28,8 @@ pub struct Facts {
     pub nanos: u32,
     /// Its number in its file system.
     pub inode: u64,
+    /// The number of that.
+    pub device: u64,
 }
 
 /// Of something that is open.
@@ -54,6 +56,7 @@ impl From<&Statx> for Facts {
             modified: said.stx_mtime.tv_sec,
             nanos: said.stx_mtime.tv_nsec,
             inode: said.stx_ino,
+            device: rustix::fs::makedev(said.stx_dev_major, said.stx_dev_minor),
         }
     }
 }
