@@ -26,6 +26,9 @@ const SMALL: u64 = 64 << 10;
 /// 27.9), and slower for what is longer (at 256 KB 61 us and 46, at 1 MB 310 us and 114).
 const CHUNK: u64 = 128 << 10;
 
+/// How far it is from one byte that the page cache is asked for to the next.
+const NEIGHBOURS: usize = 256 << 10;
+
 /// How long a file system that may hang has for a frame.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -87,18 +90,18 @@ impl FileBody {
     /// What stands for the next bytes, if the page cache has them. It may lose them again before a slow client takes them: then the
     /// thread waits for the disk, as any server does that sends files so.
     fn next_stand_in(&mut self) -> Option<Bytes> {
-        let length = self.left.min(stand_in::LONGEST as u64);
+        let length = usize::try_from(self.left).unwrap_or(usize::MAX).min(stand_in::LONGEST);
         let is_cached = |at| preadv2(&*self.file, &mut [IoSliceMut::new(&mut [0])], at, ReadWriteFlags::NOWAIT) == Ok(1);
         let (stand_ins, used) = self.stand_ins.as_mut().filter(|_| self.cached_reads)?;
         // Neighbours come and go together, mostly.
-        if !is_cached(self.offset) || !is_cached(self.offset + length - 1) {
+        if !(0..length).step_by(NEIGHBOURS).chain([length - 1]).all(|at| is_cached(self.offset + at as u64)) {
             return None;
         }
         // hyper begins an answer when all of the one before is written.
         if !std::mem::replace(used, true) {
             stand_ins.forget();
         }
-        Some(stand_ins.stand_in(&self.file, self.offset, usize::try_from(length).ok()?))
+        Some(stand_ins.stand_in(&self.file, self.offset, length))
     }
 
     /// The next bytes, or what stands for them, if the page cache has them.

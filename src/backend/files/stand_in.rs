@@ -27,7 +27,7 @@ use crate::container::rootfs::Content;
 static REGION: [u8; LONGEST] = [0; LONGEST];
 
 /// The longest range that has one stand-in.
-pub(super) const LONGEST: usize = 256 << 10;
+pub(super) const LONGEST: usize = 1 << 20;
 
 /// At most so much is read at once where the kernel can't send a file by itself.
 const PIECE: usize = 16 << 10;
