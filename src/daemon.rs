@@ -130,7 +130,7 @@ async fn both_planes(settings: &Settings, hangup: Hangup, ready: impl FnOnce(Rea
         can_be_reached(snapshot, settings)?;
         let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]);
         ready(Ready { listen: snapshot.sockets.keys().copied().collect() });
-        footprint::let_go_of_the_start();
+        tokio::spawn(footprint::settle());
         Ok(())
     };
     let why = until_end(&mut signals, &mut control, &mut snapshots, &relist, log.as_ref(), begin).await;

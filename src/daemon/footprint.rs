@@ -7,12 +7,23 @@
 
 use std::ffi::c_void;
 use std::ops::Range;
+use std::time::Duration;
 
 use rustix::mm::{Advice, madvise};
 
+/// What serving needs comes back after the first time, with what keeping the Apps and telling of them needs; after the second, that is over.
+const AFTERMATH: Duration = Duration::from_secs(1);
+
+/// Gives back, twice, what only the start has needed.
+pub(super) async fn settle() {
+    let_go_of_the_start();
+    tokio::time::sleep(AFTERMATH).await;
+    let_go_of_the_start();
+}
+
 /// Gives back the code that only the start has needed: schemas, YAML, the command line. It stays in the page cache, and what is called again
 /// is there again without a read. At rest that is most of what is resident: 14 of 18 MB.
-pub(super) fn let_go_of_the_start() {
+fn let_go_of_the_start() {
     let here = let_go_of_the_start as *const () as usize;
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
     let Some(code) = maps.lines().filter_map(code).find(|code| code.contains(&here)) else { return };
