@@ -91,14 +91,14 @@ class Process:
         return sum(map(_proportional, self.family()))
 
     def settle(self, patience):
-        """Waits until it does nothing: at most a tick in a quarter of a second, twice. Returns whether it came to that in time."""
+        """Waits until it does nothing: at most a tick in a quarter of a second, six times. Returns whether it came to that in time."""
         deadline, calm = time.monotonic() + patience, 0
-        while calm < 2 and time.monotonic() < deadline:
+        while calm < 6 and time.monotonic() < deadline:
             before = self.processor_seconds()
             time.sleep(0.25)
             calm = calm + 1 if self.processor_seconds() - before < 0.015 else 0
             self.assert_alive()
-        return calm == 2
+        return calm == 6
 
     def _status(self, field):
         with open(f"/proc/{self.pid}/status", encoding="ascii") as file:

@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import math
 import statistics
+import time
 
 import child
 import client
@@ -18,6 +19,8 @@ import place as places
 import proxies
 
 # What every proxy has to tell the backend.
+# How long connections have said nothing when their memory is read.
+IDLE_SECONDS = 5
 FIELDS = ("host", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-real-ip")
 
 
@@ -156,6 +159,9 @@ def _measure_memory(rows, servers):
             before, _ = server.child.memory()
             held = client.hold_idle(server.port, "/bytes/127", jobs.IDLE_CONNECTIONS)
             try:
+                # They are idle when they have been for a while. Allocators give memory back when somebody asks for some.
+                time.sleep(IDLE_SECONDS)
+                held += client.hold_idle(server.port, "/bytes/127", jobs.IDLE_CONNECTIONS // 1000)
                 after, peak = server.child.memory()
             finally:
                 client.release(held)
