@@ -12,6 +12,8 @@ pub mod fastcgi;
 pub mod files;
 pub mod http;
 mod replay;
+mod silence;
+mod wire;
 
 pub use body::{RequestBody, ResponseBody};
 pub use copy::Fate;

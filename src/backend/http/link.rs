@@ -18,9 +18,9 @@ use super::decoder::{Decoder, Step};
 use super::head::Head;
 use super::key::Key;
 use super::outgoing::{Outgoing, Stopped};
-use super::silence::Silence;
 use super::upgrade::Switched;
-use super::wire::{LARGE, SMALL, Wire};
+use crate::backend::silence::Silence;
+use crate::backend::wire::{LARGE, SMALL, Wire};
 use crate::backend::{Error, Phase, RequestBody};
 use crate::dial::Stream;
 
