@@ -89,6 +89,15 @@ impl Decoder {
         &mut self.buffer
     }
 
+    /// Takes bytes from the backend; not copied unless some are left of those before.
+    pub fn add(&mut self, bytes: Bytes) {
+        if self.buffer.is_empty() {
+            self.buffer = bytes.into();
+        } else {
+            self.buffer.extend_from_slice(&bytes);
+        }
+    }
+
     /// The next event; `None`: more bytes are needed, or the request has ended.
     ///
     /// # Errors
@@ -158,11 +167,13 @@ impl Decoder {
             Content::Stderr => Some(Event::Stderr(self.take(there))),
             Content::End if there < 8 => None,
             Content::End => {
-                let mut status = self.take(8);
+                let (app_status, protocol_status) = (self.buffer.get_u32(), self.buffer.get_u8());
+                self.buffer.advance(3);
+                self.left -= 8;
                 // Content beyond the status means nothing (specification section 5.5).
                 self.content = Content::Skipped;
                 self.ended = true;
-                Some(Event::EndRequest { app_status: status.get_u32(), protocol_status: status.get_u8() })
+                Some(Event::EndRequest { app_status, protocol_status })
             }
         }
     }
