@@ -5,6 +5,7 @@
 
 mod body;
 mod copy;
+mod digits;
 mod encode;
 mod error;
 mod failed;

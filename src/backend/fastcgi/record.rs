@@ -116,10 +116,12 @@ impl Decoder {
             self.buffer.advance(padding);
             // Not more than the padding, which is one byte: the conversion never fails.
             self.padding -= u8::try_from(padding).unwrap_or(self.padding);
-            if self.padding > 0 || self.ended || self.buffer.len() < HEADER {
+            if self.padding > 0 || self.ended {
                 return Ok(None);
             }
-            self.header()?;
+            let Some(header) = self.buffer.first_chunk().copied() else { return Ok(None) };
+            self.buffer.advance(HEADER);
+            self.header(header)?;
         }
     }
 
@@ -129,12 +131,12 @@ impl Decoder {
         self.ended && self.left == 0 && usize::from(self.padding) == self.buffer.len()
     }
 
-    /// Reads a header; eight bytes are there.
-    fn header(&mut self) -> Result<(), RecordError> {
-        let (version, kind, id) = (self.buffer.get_u8(), self.buffer.get_u8(), self.buffer.get_u16());
-        self.left = self.buffer.get_u16();
-        self.padding = self.buffer.get_u8();
-        self.buffer.advance(1);
+    /// Reads a header. As a whole: taken from the buffer field by field, those of an answer cost 350 instructions more.
+    fn header(&mut self, header: [u8; HEADER]) -> Result<(), RecordError> {
+        let [version, kind, id_high, id_low, high, low, padding, _] = header;
+        let id = u16::from_be_bytes([id_high, id_low]);
+        self.left = u16::from_be_bytes([high, low]);
+        self.padding = padding;
         if version != VERSION {
             return Err(RecordError("a record of another FastCGI version"));
         }

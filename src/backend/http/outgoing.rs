@@ -11,7 +11,8 @@ use bytes::Bytes;
 use http_body::Body;
 use tokio::time::Instant;
 
-use super::head::{Framed, Head, digits};
+use super::head::{Framed, Head};
+use crate::backend::digits::digits;
 use crate::backend::wire::Wire;
 use crate::backend::{Error, RequestBody};
 
