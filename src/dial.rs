@@ -1,25 +1,26 @@
 //! An address -> a connection, before a deadline.
 //!
-//! In: [`Address`]. Out: [`Stream`]. Never: a retry that the caller did not ask for; a path that is not resolved by the container's root.
+//! In: [`Address`]. Out: [`Connection`] or [`Stream`]. Never: a retry that the caller did not ask for; a path that is not resolved by the container's root.
 
 #![allow(clippy::disallowed_methods, reason = "the one owner of connections")]
+
+mod stream;
 
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
+use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, Type};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::container::netns::Network;
 use crate::container::rootfs::{Kind, Rootfs, View};
 use crate::names::ContainerPath;
+pub use stream::{Connection, Stream};
 
 /// Where a backend listens.
 #[derive(Debug, Clone)]
@@ -40,15 +41,6 @@ pub enum Address {
         /// The port.
         port: u16,
     },
-}
-
-/// A connection.
-#[derive(Debug)]
-pub enum Stream {
-    /// Over a unix socket.
-    Unix(UnixStream),
-    /// Over TCP.
-    Tcp(TcpStream),
 }
 
 /// Why there is no connection.
@@ -82,13 +74,19 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// # Errors
 /// See [`Error`]; [`Error::TimedOut`] at the deadline (`None`: no deadline but the kernel's).
 pub async fn connect(address: &Address, deadline: Option<Instant>) -> Result<Stream, Error> {
+    let connection = reach(address, deadline).await?;
+    Stream::try_from(connection).map_err(|error| Error::Io(address.to_string(), error))
+}
+
+/// The same, and leaves it to the caller how the connection is watched: to have it watched twice takes two system calls more.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn reach(address: &Address, deadline: Option<Instant>) -> Result<Connection, Error> {
     let attempt = async {
         match address {
             Address::Unix { root, path } => connect_unix(root, path).await,
-            Address::Tcp(target) => {
-                let stream = TcpStream::connect(&**target).await.map_err(|error| Error::of(target, error))?;
-                Ok(Stream::tcp(stream))
-            }
+            Address::Tcp(target) => connect_host(target).await.map_err(|error| Error::of(target, error)),
             Address::Port { network, port } => connect_port(network, *port).await,
         }
     };
@@ -98,8 +96,18 @@ pub async fn connect(address: &Address, deadline: Option<Instant>) -> Result<Str
     }
 }
 
+/// A unix socket that can be connected without any wait. `None`: [`reach`] knows what to wait for, or what is wrong.
+#[must_use]
+pub fn at_hand(address: &Address) -> Option<Connection> {
+    let Address::Unix { root, path } = address else { return None };
+    match attempt(root.at_hand(), path) {
+        Ok(Attempt::Connected(stream)) => Some(Connection::Unix(stream)),
+        _ => None,
+    }
+}
+
 /// A full queue (`EAGAIN`) means that the application is busy, not that it is away: it is asked again until the deadline.
-async fn connect_unix(root: &Arc<Rootfs>, path: &ContainerPath) -> Result<Stream, Error> {
+async fn connect_unix(root: &Arc<Rootfs>, path: &ContainerPath) -> Result<Connection, Error> {
     let mut pause = Duration::from_millis(1);
     loop {
         let attempt = match attempt(root.at_hand(), path) {
@@ -110,10 +118,7 @@ async fn connect_unix(root: &Arc<Rootfs>, path: &ContainerPath) -> Result<Stream
             attempt => attempt,
         };
         match attempt.map_err(|error| Error::of(path.as_str(), error))? {
-            Attempt::Connected(stream) => {
-                let stream = UnixStream::from_std(stream).map_err(|error| Error::Io(path.to_string(), error))?;
-                return Ok(Stream::Unix(stream));
-            }
+            Attempt::Connected(stream) => return Ok(Connection::Unix(stream)),
             Attempt::Busy => {}
             Attempt::NotASocket => return Err(Error::NotASocket(path.to_string())),
         }
@@ -145,22 +150,63 @@ fn attempt(view: View<'_>, path: &ContainerPath) -> io::Result<Attempt> {
     }
 }
 
+/// All addresses of a name, one after the other.
+async fn connect_host(target: &str) -> io::Result<Connection> {
+    let mut last = io::Error::new(io::ErrorKind::InvalidInput, "the name has no address");
+    for address in tokio::net::lookup_host(target).await? {
+        match connect_tcp(Network::Host.tcp_socket(address.is_ipv6()).await?, address).await {
+            Err(error) => last = error,
+            connected => return connected,
+        }
+    }
+    Err(last)
+}
+
 /// IPv4 first; a server that listens on `::1` alone is found second.
-async fn connect_port(network: &Network, port: u16) -> Result<Stream, Error> {
+async fn connect_port(network: &Network, port: u16) -> Result<Connection, Error> {
     let target = format!("port {port}");
     let mut last = None;
     for ip in [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)] {
         let connected = match network.tcp_socket(ip.is_ipv6()).await {
-            Ok(socket) => socket.connect(SocketAddr::new(ip, port)).await,
+            Ok(socket) => connect_tcp(socket, SocketAddr::new(ip, port)).await,
             Err(error) => Err(error),
         };
         match connected {
-            Ok(stream) => return Ok(Stream::tcp(stream)),
+            Ok(stream) => return Ok(stream),
             // The first word counts: a container without IPv6 must not turn "refused" into "no such address".
             Err(error) => last = last.or(Some(error)),
         }
     }
     Err(last.map_or_else(|| Error::Refused(target.clone()), |error| Error::of(&target, error)))
+}
+
+/// What stands at once, as all does on the loopback, is not waited for: asked a second time, connect(2) says so. That saves registering it
+/// (two calls of `epoll_ctl`) and one turn of `epoll_wait`.
+async fn connect_tcp(socket: Socket, address: SocketAddr) -> io::Result<Connection> {
+    let address = SockAddr::from(address);
+    let mut connected = socket.connect(&address);
+    if is(&connected, Errno::INPROGRESS) {
+        connected = socket.connect(&address);
+    }
+    let waits = is(&connected, Errno::ALREADY);
+    if !waits {
+        connected?;
+    }
+    // Nothing is lost if the kernel refuses: packets may wait for each other a little.
+    let _ = socket.set_tcp_nodelay(true);
+    if !waits {
+        return Ok(Connection::Tcp(socket.into()));
+    }
+    let stream = TcpStream::from_std(socket.into())?;
+    stream.writable().await?;
+    match stream.take_error()? {
+        Some(error) => Err(error),
+        None => Ok(Connection::Tcp(stream.into_std()?)),
+    }
+}
+
+fn is(result: &io::Result<()>, errno: Errno) -> bool {
+    result.as_ref().is_err_and(|error| Errno::from_io_error(error) == Some(errno))
 }
 
 impl Error {
@@ -176,14 +222,6 @@ impl Error {
     }
 }
 
-impl Stream {
-    fn tcp(stream: TcpStream) -> Self {
-        // Nothing is lost if the kernel refuses: packets may wait for each other a little.
-        let _ = stream.set_nodelay(true);
-        Self::Tcp(stream)
-    }
-}
-
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -191,44 +229,6 @@ impl fmt::Display for Address {
             Self::Tcp(address) => f.write_str(address),
             Self::Port { port, .. } => write!(f, "port {port}"),
         }
-    }
-}
-
-/// Forwards a poll to whichever stream it is.
-macro_rules! either {
-    ($self:ident, $stream:ident => $call:expr) => {
-        match $self.get_mut() {
-            Self::Unix($stream) => $call,
-            Self::Tcp($stream) => $call,
-        }
-    };
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        either!(self, stream => Pin::new(stream).poll_read(cx, buf))
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        either!(self, stream => Pin::new(stream).poll_write(cx, buf))
-    }
-
-    fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        either!(self, stream => Pin::new(stream).poll_write_vectored(cx, bufs))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(self, stream => Pin::new(stream).poll_flush(cx))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(self, stream => Pin::new(stream).poll_shutdown(cx))
     }
 }
 

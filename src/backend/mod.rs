@@ -5,6 +5,7 @@
 
 mod body;
 mod copy;
+mod digits;
 mod encode;
 mod error;
 mod failed;
@@ -12,6 +13,8 @@ pub mod fastcgi;
 pub mod files;
 pub mod http;
 mod replay;
+mod silence;
+mod wire;
 
 pub use body::{RequestBody, ResponseBody};
 pub use copy::Fate;

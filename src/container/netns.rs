@@ -9,7 +9,6 @@ use std::sync::Arc;
 use rustix::fs::{Mode, OFlags, fstat, open};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::TcpSocket;
 use tokio::sync::{Semaphore, oneshot};
 
 /// A network namespace, held open; or the host's own.
@@ -46,13 +45,11 @@ impl Network {
     ///
     /// # Errors
     /// As setns(2) and socket(2): `EPERM` without `CAP_SYS_ADMIN`.
-    pub async fn tcp_socket(&self, v6: bool) -> io::Result<TcpSocket> {
-        let socket = match self {
-            Self::Host => socket(v6)?,
-            Self::Namespace(namespace) => visit(namespace.clone(), v6).await?,
-        };
-        // The socket is not connected yet; the type of std is only what tokio takes one from.
-        Ok(TcpSocket::from_std_stream(socket.into()))
+    pub async fn tcp_socket(&self, v6: bool) -> io::Result<Socket> {
+        match self {
+            Self::Host => socket(v6),
+            Self::Namespace(namespace) => visit(namespace.clone(), v6).await,
+        }
     }
 }
 
@@ -87,6 +84,7 @@ mod tests {
         assert!(matches!(network, Network::Host));
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let socket = network.tcp_socket(false).await.unwrap();
-        assert!(socket.connect(listener.local_addr().unwrap()).await.is_ok());
+        socket.set_nonblocking(false).unwrap();
+        assert!(socket.connect(&listener.local_addr().unwrap().into()).is_ok());
     }
 }

@@ -114,8 +114,9 @@ impl Proxy {
             }
             (Form::Fastcgi(next), Protocol::Fastcgi(settings)) => {
                 let (content, forward) = (next.take().ok_or(Error::Unavailable)?, &errand.forward);
-                let id = forward.values().id.to_string();
-                let (request, timeouts, patient) = (forward.fastcgi(&id), rule.timeouts, backend.hold.is_some());
+                let id = forward.values().id.digits();
+                let id = str::from_utf8(&id).unwrap_or_default();
+                let (request, timeouts, patient) = (forward.fastcgi(id), rule.timeouts, backend.hold.is_some());
                 let call = fastcgi::Call { app, backend: index, endpoint, settings, request, content, patient, timeouts };
                 self.fastcgi.exchange(call).await.map_err(|failed| {
                     *next = failed.unsent;

@@ -22,7 +22,7 @@ use lxcproxy::config::Settings;
 use lxcproxy::daemon::{self, Error, Hangup};
 use rustix::process::{Signal, getpid, kill_process};
 use support::keepalive::Agent;
-use support::{PATIENCE, needs, scratch, unix};
+use support::{PATIENCE, needs, responder, scratch, unix};
 use tempfile::TempDir;
 
 #[global_allocator]
@@ -33,7 +33,7 @@ const ROUNDS: u64 = 1000;
 const WARMING: u64 = 100;
 
 /// Allocations of one request, by the path that is asked for: measured, and rounded to whole ones. Who needs fewer puts fewer here.
-const BOUNDS: [(&str, u64); 3] = [("/plain", 10), ("/filtered/a?b=c", 14), ("/files/small", 17)];
+const BOUNDS: [(&str, u64); 5] = [("/plain", 10), ("/filtered/a?b=c", 14), ("/files/small", 17), ("/fastcgi", 15), ("/kept", 12)];
 
 #[derive(Debug, Parser)]
 struct Line {
@@ -55,6 +55,7 @@ impl Site {
         fs::create_dir_all(root.join("www/files")).unwrap();
         fs::write(root.join("www/files/small"), [b'x'; 1024]).unwrap();
         unix::answer_in(&root);
+        responder::answer_in(&root, b"Content-Type: text/plain\r\nX-Powered-By: CGI\r\nContent-Length: 2\r\n\r\nok");
         let place = |name: &str| dir.path().join(name).display().to_string();
         fs::create_dir(place("manifests")).unwrap();
         fs::write(dir.path().join("manifests/app.yaml"), manifest(&root)).unwrap();
@@ -78,7 +79,7 @@ impl Drop for Site {
     }
 }
 
-/// An App with a plain rule, one with filters, one with files.
+/// An App with a plain rule, one with filters, one with files; two with FastCGI, over connections of their own and over kept ones.
 fn manifest(root: &Path) -> String {
     format!(
         "apiVersion: lxcproxy.dev/v1
@@ -87,7 +88,10 @@ metadata: {{name: app}}
 spec:
   hostnames: [app.test]
   container: {{runtime: Directory, rootfs: {}}}
-  backends: [{{name: web, http: {{unix: {}}}}}]
+  backends:
+  - {{name: web, http: {{unix: {}}}}}
+  - {{name: cgi, fastcgi: {{unix: {socket}}}}}
+  - {{name: kept, fastcgi: {{unix: {socket}, keepConnections: 1}}}}
   rules:
   - matches: [{{path: {{value: /plain}}}}]
     backendRefs: [{{name: web}}]
@@ -100,9 +104,14 @@ spec:
     backendRefs: [{{name: web}}]
   - matches: [{{path: {{value: /files}}}}]
     files: {{root: /www}}
+  - matches: [{{path: {{value: /fastcgi}}}}]
+    backendRefs: [{{name: cgi}}]
+  - matches: [{{path: {{value: /kept}}}}]
+    backendRefs: [{{name: kept}}]
 ",
         root.display(),
-        unix::SOCKET
+        unix::SOCKET,
+        socket = responder::SOCKET
     )
 }
 

@@ -1,8 +1,11 @@
 //! A FastCGI application whose answers are any bytes: what a real one can't be made to say.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 
@@ -15,6 +18,8 @@ pub struct Asked {
     pub params: BTreeMap<String, String>,
     /// The body.
     pub body: Vec<u8>,
+    /// Whether the connection is to be left open (`FCGI_KEEP_CONN`).
+    pub keeps: bool,
 }
 
 impl Asked {
@@ -81,6 +86,29 @@ impl Responder {
     }
 }
 
+/// Where [`answer_in`] listens, inside of its root.
+pub const SOCKET: &str = "/run/fastcgi.sock";
+
+/// An application at [`SOCKET`] of this root, whose output is always the same. A connection is kept if that is asked for. Its threads end
+/// with the connections, its listener with the test.
+pub fn answer_in(root: &Path, output: &'static [u8]) {
+    fs::create_dir_all(root.join("run")).unwrap();
+    let listener = UnixListener::bind(root.join(SOCKET.trim_start_matches('/'))).unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || {
+                while let Some(request) = read(&mut stream) {
+                    stream.write_all(&records(output)).ok()?;
+                    if !request.keeps {
+                        break;
+                    }
+                }
+                Some(())
+            });
+        }
+    });
+}
+
 /// `FCGI_STDOUT` as far as it goes, and the end of the request.
 fn records(output: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -96,8 +124,8 @@ fn records(output: &[u8]) -> Vec<u8> {
 }
 
 /// A whole request; none: it broke off.
-fn read(stream: &mut TcpStream) -> Option<Asked> {
-    let (mut params, mut body) = (Vec::new(), Vec::new());
+fn read(stream: &mut impl Read) -> Option<Asked> {
+    let (mut params, mut body, mut keeps) = (Vec::new(), Vec::new(), false);
     loop {
         let mut header = [0; 8];
         stream.read_exact(&mut header).ok()?;
@@ -105,8 +133,9 @@ fn read(stream: &mut TcpStream) -> Option<Asked> {
         stream.read_exact(&mut content).ok()?;
         stream.read_exact(&mut vec![0; usize::from(header[6])]).ok()?;
         match header[1] {
+            1 => keeps = content[2] & 1 == 1,
             4 => params.extend(content),
-            5 if content.is_empty() => return Some(Asked { params: pairs(&params), body }),
+            5 if content.is_empty() => return Some(Asked { params: pairs(&params), body, keeps }),
             5 => body.extend(content),
             _ => {}
         }

@@ -27,8 +27,9 @@ use self::transfer::Output;
 use self::upload::Upload;
 use super::params::environment::{self, Request};
 use super::pool::{Home, Pool};
+use crate::backend::wire::Wire;
 use crate::backend::{Error, Failed, Phase, ResponseBody};
-use crate::dial::{self, Address, Stream};
+use crate::dial::{self, Address, Connection};
 use crate::route::{CompiledApp, FastcgiSettings, Timeouts};
 
 pub use self::body::StdoutBody;
@@ -86,15 +87,15 @@ impl Pool {
         let mut kept = home.as_ref().and_then(Home::kept).filter(|_| repeats);
         let mut seen = false;
         loop {
-            let (stream, reused) = match kept.take() {
-                Some(stream) => (stream, true),
+            let (wire, reused) = match kept.take() {
+                Some(wire) => (wire, true),
                 None => match connect(address, &timeouts).await {
-                    Ok(stream) => (stream, false),
+                    Ok(wire) => (wire, false),
                     Err(error) => return Err(Failed { error, unsent: upload.into_content().filter(|_| !seen) }),
                 },
             };
             let stderr = StderrLog::new(app.clone(), backend, request.request_id, self.shard().clone());
-            let mut transfer = Transfer::new(stream, upload, stderr, timeouts.idle);
+            let mut transfer = Transfer::new(wire, upload, stderr, self.timers().lend(timeouts.idle));
             match read_head(&mut transfer).await {
                 Ok((head, rest)) => return Ok(respond(head, rest, transfer, request.method, home)?),
                 Err(error @ Error::Closed(_)) if reused && transfer.is_unanswered() => {
@@ -107,9 +108,18 @@ impl Pool {
     }
 }
 
-pub(super) async fn connect(address: &Address, timeouts: &Timeouts) -> Result<Stream, Error> {
+/// Mostly the backend is a unix socket whose queue has room. Anything else is boxed: no request carries the size of that wait around.
+pub(super) async fn connect(address: &Address, timeouts: &Timeouts) -> Result<Wire, Error> {
+    let connection = match dial::at_hand(address) {
+        Some(connection) => connection,
+        None => Box::pin(reach(address, timeouts)).await?,
+    };
+    Wire::new(connection).map_err(Error::Local)
+}
+
+async fn reach(address: &Address, timeouts: &Timeouts) -> Result<Connection, Error> {
     let deadline = timeouts.connect.and_then(|limit| Instant::now().checked_add(limit));
-    dial::connect(address, deadline).await.map_err(|error| match error {
+    dial::reach(address, deadline).await.map_err(|error| match error {
         dial::Error::TimedOut(_) => Error::Timeout(Phase::Connect),
         error => Error::Connect(error),
     })

@@ -5,7 +5,6 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::io;
 use std::rc::{Rc, Weak as Local};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -13,7 +12,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::exchange::Transfer;
-use crate::dial::Stream;
+use super::timers::Timers;
+use crate::backend::wire::Wire;
 use crate::metrics::{Gauge, Metrics, Shard};
 use crate::route::CompiledApp;
 
@@ -26,6 +26,7 @@ const EXPIRY: Duration = Duration::from_secs(10);
 pub struct Pool {
     kept: Rc<RefCell<Shared>>,
     shard: Rc<Shard>,
+    timers: Timers,
 }
 
 #[derive(Debug)]
@@ -43,7 +44,7 @@ struct Slot {
     /// Keeps the App's address from being given to another App.
     app: Weak<CompiledApp>,
     /// The one that has waited longest comes first.
-    waiting: Vec<(Stream, Instant)>,
+    waiting: Vec<(Wire, Instant)>,
 }
 
 /// Where a connection goes when its request has ended.
@@ -72,12 +73,17 @@ impl Pool {
     /// The same; they wait so long at most.
     pub(super) fn new(expiry: Duration, shard: Rc<Shard>) -> Self {
         let kept = Shared { slots: HashMap::new(), swept: false, expiry, idle: shard.idle_fastcgi() };
-        Self { kept: Rc::new(RefCell::new(kept)), shard }
+        Self { kept: Rc::new(RefCell::new(kept)), shard, timers: Timers::default() }
     }
 
     /// Where this thread counts.
     pub(super) fn shard(&self) -> &Rc<Shard> {
         &self.shard
+    }
+
+    /// The timers of this thread.
+    pub(super) fn timers(&self) -> &Timers {
+        &self.timers
     }
 }
 
@@ -88,15 +94,15 @@ impl Home {
     }
 
     /// A connection that waits here and that the backend has not closed; the youngest.
-    pub(super) fn kept(&self) -> Option<Stream> {
+    pub(super) fn kept(&self) -> Option<Wire> {
         let shared = self.shared.upgrade()?;
         let mut shared = shared.borrow_mut();
         let Shared { slots, expiry, idle, .. } = &mut *shared;
         let (slot, expiry) = (slots.get_mut(&self.key())?, *expiry);
-        while let Some((stream, since)) = slot.waiting.pop() {
+        while let Some((wire, since)) = slot.waiting.pop() {
             idle.fall();
-            if since.elapsed() < expiry && is_quiet(&stream) {
-                return Some(stream);
+            if since.elapsed() < expiry && wire.is_quiet() {
+                return Some(wire);
             }
         }
         None
@@ -104,7 +110,7 @@ impl Home {
 
     /// Keeps the connection of a request that has ended, if there is room and nothing is left over in it.
     pub(super) fn take_back(self, transfer: Transfer) {
-        let (Some(shared), Some(stream)) = (self.shared.upgrade(), transfer.into_reusable()) else { return };
+        let (Some(shared), Some(mut wire)) = (self.shared.upgrade(), transfer.into_reusable()) else { return };
         if self.app.strong_count() == 0 {
             return;
         }
@@ -112,7 +118,8 @@ impl Home {
         let key = self.key();
         let slot = borrowed.slots.entry(key).or_insert_with(|| Slot { app: self.app, waiting: Vec::new() });
         if slot.waiting.len() < self.keep {
-            slot.waiting.push((stream, Instant::now()));
+            wire.rest();
+            slot.waiting.push((wire, Instant::now()));
             borrowed.idle.rise();
         }
         if !std::mem::replace(&mut borrowed.swept, true) {
@@ -125,16 +132,6 @@ impl Home {
     }
 }
 
-/// Open, and nothing to read: an end or a byte that nobody asked for makes a connection useless.
-fn is_quiet(stream: &Stream) -> bool {
-    let mut byte = [0];
-    let read = match stream {
-        Stream::Unix(stream) => stream.try_read(&mut byte),
-        Stream::Tcp(stream) => stream.try_read(&mut byte),
-    };
-    matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
-}
-
 /// Closes what waits too long, until nothing waits.
 async fn sweep(shared: Local<RefCell<Shared>>, interval: Duration) {
     loop {
@@ -143,7 +140,7 @@ async fn sweep(shared: Local<RefCell<Shared>>, interval: Duration) {
         let mut shared = shared.borrow_mut();
         let expiry = shared.expiry;
         shared.slots.retain(|_, slot| {
-            slot.waiting.retain(|(stream, since)| since.elapsed() < expiry && is_quiet(stream));
+            slot.waiting.retain(|(wire, since)| since.elapsed() < expiry && wire.is_quiet());
             slot.app.strong_count() > 0 && !slot.waiting.is_empty()
         });
         shared.idle.set(shared.slots.values().map(|slot| slot.waiting.len()).sum());

@@ -105,9 +105,9 @@ impl Pool {
 
 async fn connect(call: Call<'_>, fingerprint: u64) -> Result<Box<Link>, Error> {
     let deadline = call.timeouts.connect.map(|limit| Instant::now() + limit);
-    let stream = dial::connect(call.address, deadline).await.map_err(|error| match error {
+    let connection = dial::reach(call.address, deadline).await.map_err(|error| match error {
         dial::Error::TimedOut(_) => Error::Timeout(Phase::Connect),
         error => Error::Connect(error),
     })?;
-    Link::open(stream, Key::of(call.address), fingerprint, call.keep)
+    Link::open(connection, Key::of(call.address), fingerprint, call.keep)
 }

@@ -7,6 +7,8 @@ use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING, UPGRAD
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 
+use crate::backend::digits::digits;
+
 /// A field of ours, and what it says; `None`: the client's stays.
 pub type Ours<'r> = (&'static HeaderName, Option<&'r HeaderValue>);
 
@@ -99,27 +101,9 @@ fn field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// A number to a base of at most 16, without what formatting costs.
-#[expect(clippy::cast_possible_truncation, reason = "a remainder is below its base")]
-pub(super) fn digits(out: &mut Vec<u8>, mut number: u64, base: u64) {
-    let mut text = [0; 20];
-    let mut at = text.len();
-    loop {
-        at -= 1;
-        // A remainder of ten or sixteen is one of these.
-        text[at] = b"0123456789abcdef"[usize::from((number % base) as u8 & 15)];
-        number /= base;
-        if number == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&text[at..]);
-}
-
 #[cfg(test)]
 mod tests {
     use http::header::HOST;
-    use proptest::prelude::*;
 
     use super::*;
 
@@ -156,16 +140,5 @@ mod tests {
         let (request, echo) = (Request::get("/").body(()).unwrap(), HeaderValue::from_static("echo"));
         let head = Head { upgrade: Some(&echo), ..Head::of(&request) };
         assert_eq!(written(&head, Some(0)), "GET / HTTP/1.1\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n");
-    }
-
-    proptest! {
-        #[test]
-        fn numbers_are_written_as_they_are(number in any::<u64>()) {
-            let (mut ten, mut sixteen) = (Vec::new(), Vec::new());
-            digits(&mut ten, number, 10);
-            digits(&mut sixteen, number, 16);
-            prop_assert_eq!(ten, number.to_string().into_bytes());
-            prop_assert_eq!(sixteen, format!("{number:x}").into_bytes());
-        }
     }
 }

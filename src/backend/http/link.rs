@@ -1,6 +1,6 @@
 //! One connection to a backend, and one exchange on it.
 //!
-//! In: a connected stream, a head, a body. Out: an answer's head, then its body; or why there is none, and whether the request may be sent
+//! In: a connection, a head, a body. Out: an answer's head, then its body; or why there is none, and whether the request may be sent
 //! again. Never: a second exchange before the first is over; a task of its own: who waits for the answer moves it. A proxied request takes
 //! 39,400 instructions; with hyper's client, its task and its channels it took 55,500.
 
@@ -18,11 +18,11 @@ use super::decoder::{Decoder, Step};
 use super::head::Head;
 use super::key::Key;
 use super::outgoing::{Outgoing, Stopped};
-use super::silence::Silence;
 use super::upgrade::Switched;
-use super::wire::{LARGE, SMALL, Wire};
+use crate::backend::silence::Silence;
+use crate::backend::wire::{LARGE, SMALL, Wire};
 use crate::backend::{Error, Phase, RequestBody};
-use crate::dial::Stream;
+use crate::dial::Connection;
 
 /// Interim answers (RFC 9110 section 15.2) to one request.
 const INTERIM: usize = 32;
@@ -71,14 +71,14 @@ struct Part {
 }
 
 impl Link {
-    pub(super) fn open(stream: Stream, key: Key, fingerprint: u64, keep: usize) -> Result<Box<Self>, Error> {
+    pub(super) fn open(connection: Connection, key: Key, fingerprint: u64, keep: usize) -> Result<Box<Self>, Error> {
         Ok(Box::new(Self {
             key,
             fingerprint,
             keep,
             idle_since: Instant::now(),
             silence: Silence::default(),
-            wire: Wire::new(stream).map_err(Error::Local)?,
+            wire: Wire::new(connection).map_err(Error::Local)?,
             out: Outgoing::default(),
             came: Bytes::new(),
             decoder: Decoder::new(Framing::Close),

@@ -14,11 +14,9 @@ mod key;
 mod link;
 mod outgoing;
 mod pool;
-mod silence;
 #[cfg(test)]
 mod tests;
 mod upgrade;
-mod wire;
 
 pub use body::UpstreamBody;
 pub use exchange::{Call, Unsent};

@@ -11,8 +11,9 @@ use bytes::Bytes;
 use http_body::Body;
 use tokio::time::Instant;
 
-use super::head::{Framed, Head, digits};
-use super::wire::Wire;
+use super::head::{Framed, Head};
+use crate::backend::digits::digits;
+use crate::backend::wire::Wire;
 use crate::backend::{Error, RequestBody};
 
 /// Pieces up to this size are copied behind the head, or behind each other, so that one write does.

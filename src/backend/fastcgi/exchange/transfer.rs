@@ -3,24 +3,19 @@
 //! In: a connection, an [`Upload`]. Out: the pieces of the answer, when they are asked for. Never: a read that nobody asked for, a
 //! connection that outlives its request unless the request has ended as it should.
 
-use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::io::AsyncReadExt;
-use tokio::time::{Instant, Sleep};
 
 use super::super::record::{Decoder, Event, RecordError};
+use super::super::timers::Lent;
 use super::stderr::StderrLog;
 use super::upload::{Upload, Waiting};
+use crate::backend::wire::{SMALL, Wire};
 use crate::backend::{Error, Phase};
-use crate::dial::Stream;
 
-/// Room for a read, at first: most answers fit.
-const FIRST_READ: usize = 8 * 1024;
-/// Room for a read, once one has filled the first: a whole record.
-const LARGE_READ: usize = 64 * 1024;
+/// What is read at once where more than a little is expected: a whole record.
+const LARGE: usize = 64 * 1024;
 
 /// `FCGI_OVERLOADED`: the request was not taken, for lack of some resource (specification section 5.5).
 const OVERLOADED: u8 = 2;
@@ -37,12 +32,15 @@ pub(super) enum Output {
 /// A request on a connection. Dropped before its end, it closes the connection, and the backend knows that nobody waits.
 #[derive(Debug)]
 pub(in crate::backend::fastcgi) struct Transfer {
-    stream: Stream,
+    wire: Wire,
     decoder: Decoder,
     upload: Upload,
     stderr: StderrLog,
-    idle: Idle,
-    read_size: usize,
+    /// How long the backend has neither taken nor given a byte. It is counted only while somebody waits: not the time in which the client
+    /// does not take the answer.
+    silence: Lent,
+    /// The last read has filled what there was room for: more is to be expected.
+    flows: bool,
     /// It has said something, in whatever record.
     received: bool,
     /// It has said something to the client.
@@ -50,10 +48,9 @@ pub(in crate::backend::fastcgi) struct Transfer {
 }
 
 impl Transfer {
-    /// Starts a request; `idle`: how long the backend may neither take nor give a byte.
-    pub(super) fn new(stream: Stream, upload: Upload, stderr: StderrLog, idle: Option<Duration>) -> Self {
-        let idle = Idle { limit: idle, timer: None, armed: false };
-        Self { stream, decoder: Decoder::default(), upload, stderr, idle, read_size: FIRST_READ, received: false, answered: false }
+    /// Starts a request; `silence`: how long the backend may neither take nor give a byte.
+    pub(super) fn new(wire: Wire, upload: Upload, stderr: StderrLog, silence: Lent) -> Self {
+        Self { wire, decoder: Decoder::default(), upload, stderr, silence, flows: false, received: false, answered: false }
     }
 
     /// The next piece of the answer; meanwhile the request is sent.
@@ -62,20 +59,20 @@ impl Transfer {
             if let Some(output) = self.output_in_hand()? {
                 return Poll::Ready(Ok(output));
             }
-            let (waiting, moved) = self.upload.poll(cx, &mut self.stream)?;
+            let (waiting, moved) = self.upload.poll(cx, &mut self.wire)?;
             let received = self.poll_read(cx)?;
             if moved || received.is_ready() {
-                self.idle.disarm();
+                self.silence.broken();
             }
             if received.is_ready() {
                 continue;
             }
             if waiting == Waiting::Body {
                 // It is the client that is slow, and the body has a limit for that.
-                self.idle.disarm();
+                self.silence.broken();
                 return Poll::Pending;
             }
-            ready!(self.idle.poll(cx));
+            ready!(self.silence.poll_over(cx));
             return Poll::Ready(Err(Error::Timeout(Phase::Backend)));
         }
     }
@@ -109,25 +106,19 @@ impl Transfer {
     }
 
     /// The connection, if request and answer are whole and nothing is left over.
-    pub(in crate::backend::fastcgi) fn into_reusable(self) -> Option<Stream> {
-        (self.upload.is_complete() && self.decoder.is_spent()).then_some(self.stream)
+    pub(in crate::backend::fastcgi) fn into_reusable(self) -> Option<Wire> {
+        (self.upload.is_complete() && self.decoder.is_spent()).then_some(self.wire)
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Error> {
-        let buffer = self.decoder.buffer();
-        if buffer.capacity() - buffer.len() < self.read_size / 4 {
-            buffer.reserve(self.read_size);
-        }
-        let room = buffer.capacity() - buffer.len();
-        let read = pin!(self.stream.read_buf(buffer)).poll(cx);
+        let read = if self.flows { self.wire.poll_read_large(cx, LARGE) } else { self.wire.poll_read_small(cx) };
         match read {
             Poll::Pending => Ok(Poll::Pending),
-            Poll::Ready(Ok(0)) => Err(Error::Closed(None)),
-            Poll::Ready(Ok(count)) => {
+            Poll::Ready(Ok(bytes)) if bytes.is_empty() => Err(Error::Closed(None)),
+            Poll::Ready(Ok(bytes)) => {
                 self.received = true;
-                if count == room {
-                    self.read_size = LARGE_READ;
-                }
+                self.flows = bytes.len() >= SMALL;
+                self.decoder.add(bytes);
                 Ok(Poll::Ready(()))
             }
             Poll::Ready(Err(error)) => Err(Error::Closed(Some(error))),
@@ -142,31 +133,5 @@ fn refusal(protocol_status: u8) -> &'static str {
         OVERLOADED => "it is overloaded",
         3 => "it is no responder",
         _ => "the request ended with an unknown status",
-    }
-}
-
-/// A limit on silence. It runs only while somebody waits: time in which the client does not take the answer does not count.
-#[derive(Debug)]
-struct Idle {
-    limit: Option<Duration>,
-    timer: Option<Pin<Box<Sleep>>>,
-    armed: bool,
-}
-
-impl Idle {
-    fn disarm(&mut self) {
-        self.armed = false;
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(limit) = self.limit else { return Poll::Pending };
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
-        if !self.armed {
-            if let Some(deadline) = Instant::now().checked_add(limit) {
-                timer.as_mut().reset(deadline);
-            }
-            self.armed = true;
-        }
-        timer.as_mut().poll(cx)
     }
 }

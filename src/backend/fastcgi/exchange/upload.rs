@@ -2,17 +2,14 @@
 //!
 //! In: a head, a body of known length. Out: as much as the connection takes. Never: more than one piece of the body in hand.
 
-use std::io::IoSlice;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
-use tokio::io::AsyncWrite;
 
 use super::super::record::{self, MAX_CONTENT, Outgoing};
 use super::content::Content;
 use crate::backend::Error;
-use crate::dial::Stream;
+use crate::backend::wire::Wire;
 
 /// Ends the `STDIN` stream.
 const END: [u8; record::HEADER] = record::header(Outgoing::Stdin, 0);
@@ -31,7 +28,7 @@ pub(super) enum Waiting {
 /// A request on its way.
 #[derive(Debug)]
 pub(super) struct Upload {
-    /// The request's head, later the header of each record; `sent` bytes of it are gone.
+    /// The request's head, with the stream's end if there is no body; later the header of each record. `sent` bytes of it are gone.
     head: Vec<u8>,
     sent: usize,
     /// The content of the record in hand.
@@ -51,18 +48,21 @@ pub(super) struct Upload {
 
 impl Upload {
     /// A request with a measured body.
-    pub(super) fn new(head: Vec<u8>, content: Content) -> Self {
+    pub(super) fn new(mut head: Vec<u8>, content: Content) -> Self {
         let length = content.length();
-        let end: &[u8] = if length == 0 { &END } else { &[] };
+        if length == 0 {
+            // In one piece: a vector costs the kernel more.
+            head.extend_from_slice(&END);
+        }
         let (chunk, rest) = (Bytes::new(), Bytes::new());
-        Self { head, sent: 0, chunk, rest, end, content, left: length, body_sent: false, refused: false }
+        Self { head, sent: 0, chunk, rest, end: &[], content, left: length, body_sent: false, refused: false }
     }
 
     /// Sends what can be sent, and says whether that was anything.
     ///
     /// # Errors
     /// The body's. A backend that takes no more is no error: it may have answered already.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>, stream: &mut Stream) -> Result<(Waiting, bool), Error> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, wire: &mut Wire) -> Result<(Waiting, bool), Error> {
         let mut moved = false;
         if self.refused {
             return Ok((Waiting::Nothing, moved));
@@ -72,8 +72,7 @@ impl Upload {
             if self.is_drained() {
                 return Ok((if starved { Waiting::Body } else { Waiting::Nothing }, moved));
             }
-            let slices = [IoSlice::new(&self.head[self.sent..]), IoSlice::new(&self.chunk), IoSlice::new(self.end)];
-            match Pin::new(&mut *stream).poll_write_vectored(cx, &slices) {
+            match wire.poll_write(cx, [&self.head[self.sent..], &self.chunk, self.end]) {
                 Poll::Pending => return Ok((Waiting::Backend, moved)),
                 Poll::Ready(Ok(count)) if count > 0 => self.advance(count),
                 Poll::Ready(_) => {
@@ -97,7 +96,8 @@ impl Upload {
 
     /// The same request from its start, for another connection; `None`: some of the body is gone.
     pub(super) fn rewound(self) -> Option<Self> {
-        let end: &[u8] = if self.left == 0 { &END } else { &[] };
+        // Without a body the head has it.
+        let end: &[u8] = if self.left == 0 && self.content.length() > 0 { &END } else { &[] };
         (!self.body_sent).then_some(Self { sent: 0, end, refused: false, ..self })
     }
 

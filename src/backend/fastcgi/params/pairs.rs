@@ -41,6 +41,25 @@ impl Params {
             self.close();
             self.open();
         }
+        if size > MAX_CONTENT {
+            return self.spread(name, length, value);
+        }
+        // Nearly all are short. Put in place at once: 2,800 instructions for 21 pairs, 4,800 if each of their parts looks for its own.
+        self.out.reserve(size);
+        if let (Ok(in_name @ ..0x80), Ok(in_value @ ..0x80)) = (u8::try_from(name.len()), u8::try_from(length)) {
+            self.out.extend_from_slice(&[in_name, in_value]);
+        } else {
+            self.length(name.len());
+            self.length(length);
+        }
+        self.out.extend_from_slice(name);
+        for piece in value {
+            self.out.extend_from_slice(piece);
+        }
+    }
+
+    /// Appends a pair that is larger than a record.
+    fn spread(&mut self, name: &[u8], length: usize, value: &[&[u8]]) {
         self.length(name.len());
         self.length(length);
         self.push(name);

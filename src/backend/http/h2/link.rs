@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use super::failure::translate;
 use super::upload::{Progress, Upload};
 use super::wire::Wire;
-use crate::backend::http::silence::Silence;
+use crate::backend::silence::Silence;
 use crate::backend::{Error, Phase, RequestBody};
 use crate::dial;
 use crate::metrics::Gauge;

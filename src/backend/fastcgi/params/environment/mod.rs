@@ -5,11 +5,13 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
-use std::net::SocketAddr;
+use std::io::Write as _;
+use std::net::{IpAddr, SocketAddr};
 
 use http::{HeaderMap, HeaderName, Method, Version, header};
 
 use super::Params;
+use crate::backend::digits::digits;
 use crate::route::path::decode_for_lookup;
 use crate::route::{FastcgiSettings, Placeholder, Template};
 
@@ -58,6 +60,9 @@ pub struct Script<'a> {
 /// `SERVER_SOFTWARE`
 const SOFTWARE: &str = concat!("lxcproxy/", env!("CARGO_PKG_VERSION"));
 
+/// Room for the longest IP address, and for the names of most fields.
+const SCRATCH: usize = 48;
+
 /// Writes the head of a request. `content_length`: the bytes that follow; `None` if the client announced no body, which gives an empty
 /// `CONTENT_LENGTH`, as nginx does. `keep`: the backend shall leave the connection open.
 #[must_use]
@@ -67,7 +72,7 @@ pub(in crate::backend::fastcgi) fn encode(
     content_length: Option<u64>,
     keep: bool,
 ) -> Vec<u8> {
-    let mut variables = Variables { params: Params::begin(keep), settings, scratch: String::new() };
+    let mut variables = Variables { params: Params::begin(keep), settings, scratch: Vec::with_capacity(SCRATCH) };
     variables.request(request);
     variables.content(request.headers, content_length);
     variables.paths(request);
@@ -80,7 +85,8 @@ pub(in crate::backend::fastcgi) fn encode(
 struct Variables<'a> {
     params: Params,
     settings: &'a FastcgiSettings,
-    scratch: String,
+    /// Where a name or a value is put together.
+    scratch: Vec<u8>,
 }
 
 impl Variables<'_> {
@@ -104,11 +110,10 @@ impl Variables<'_> {
         self.set("CONTENT_TYPE", &[headers.get(header::CONTENT_TYPE).map_or(b"", |value| value.as_bytes())]);
         self.scratch.clear();
         if let Some(length) = length {
-            // Writing to a string never fails.
-            let _ = write!(self.scratch, "{length}");
+            digits(&mut self.scratch, length, 10);
         }
         // Not by `set`: no override may tell another length than the bytes that are sent.
-        self.params.pair(b"CONTENT_LENGTH", &[self.scratch.as_bytes()]);
+        self.params.pair(b"CONTENT_LENGTH", &[&self.scratch]);
     }
 
     /// `DOCUMENT_*`, `SCRIPT_*`, `PATH_*`.
@@ -145,7 +150,7 @@ impl Variables<'_> {
         let name = [&*decoded, index.as_bytes()];
         // `SCRIPT_NAME` and `PATH_INFO` make up the path together (RFC 3875 section 4.1.5): where `params` gives the second all of it,
         // as WSGI servers want it, the first is empty, or the application would find itself at twice the path.
-        if self.overrides_name("PATH_INFO") {
+        if self.overrides_name(b"PATH_INFO") {
             self.set("SCRIPT_NAME", &[]);
         } else {
             self.set("SCRIPT_NAME", &name);
@@ -168,17 +173,17 @@ impl Variables<'_> {
     /// The two ends of the client's connection.
     fn ends(&mut self, request: &Request<'_>) {
         let (client, server) = (request.client, request.server);
-        self.show("REMOTE_ADDR", client.ip().to_canonical());
-        self.show("REMOTE_PORT", client.port());
+        self.show("REMOTE_ADDR", |out| write_ip(out, client.ip()));
+        self.show("REMOTE_PORT", |out| digits(out, client.port().into(), 10));
         // As nginx: empty if nobody was authenticated here.
         self.set("REMOTE_USER", &[request.user.unwrap_or("").as_bytes()]);
         if request.user.is_some() {
             self.set("AUTH_TYPE", &[b"Basic"]);
         }
-        self.show("SERVER_ADDR", server.ip().to_canonical());
-        self.show("SERVER_PORT", server.port());
+        self.show("SERVER_ADDR", |out| write_ip(out, server.ip()));
+        self.show("SERVER_PORT", |out| digits(out, server.port().into(), 10));
         if request.host.is_empty() {
-            self.show("SERVER_NAME", server.ip().to_canonical());
+            self.show("SERVER_NAME", |out| write_ip(out, server.ip()));
         } else {
             self.set("SERVER_NAME", &[request.host.as_bytes()]);
         }
@@ -186,12 +191,12 @@ impl Variables<'_> {
 
     /// `HTTP_*`. Fields of one name become one value (RFC 3875 section 4.1.18).
     fn fields(&mut self, headers: &HeaderMap) {
-        let mut name = String::with_capacity(32);
+        let mut name = std::mem::take(&mut self.scratch);
         let mut joined = Vec::new();
         for field in headers.keys().filter(|field| is_passed(field)) {
             name.clear();
-            name.push_str("HTTP_");
-            name.extend(field.as_str().bytes().map(|byte| if byte == b'-' { '_' } else { char::from(byte.to_ascii_uppercase()) }));
+            name.extend_from_slice(b"HTTP_");
+            name.extend(field.as_str().bytes().map(|byte| if byte == b'-' { b'_' } else { byte.to_ascii_uppercase() }));
             if self.overrides_name(&name) {
                 continue;
             }
@@ -203,8 +208,9 @@ impl Variables<'_> {
                 joined.extend_from_slice(value.as_bytes());
             }
             // A `HeaderValue` holds no CR, LF or NUL.
-            self.params.pair(name.as_bytes(), &[first, &joined]);
+            self.params.pair(&name, &[first, &joined]);
         }
+        self.scratch = name;
     }
 
     /// The backend's own `params`; of two with one name the last counts.
@@ -226,18 +232,17 @@ impl Variables<'_> {
 
     /// A variable that `params` may replace.
     fn set(&mut self, name: &str, value: &[&[u8]]) {
-        if !self.overrides_name(name) {
+        if !self.overrides_name(name.as_bytes()) {
             self.checked_pair(name, value);
         }
     }
 
-    fn show(&mut self, name: &str, value: impl std::fmt::Display) {
-        let mut text = std::mem::take(&mut self.scratch);
-        text.clear();
-        // Writing to a string never fails.
-        let _ = write!(text, "{value}");
-        self.set(name, &[text.as_bytes()]);
-        self.scratch = text;
+    fn show(&mut self, name: &str, write: impl FnOnce(&mut Vec<u8>)) {
+        let mut value = std::mem::take(&mut self.scratch);
+        value.clear();
+        write(&mut value);
+        self.set(name, &[&value]);
+        self.scratch = value;
     }
 
     /// No value holds CR, LF or NUL, whatever a path or a manifest says.
@@ -247,8 +252,8 @@ impl Variables<'_> {
         }
     }
 
-    fn overrides_name(&self, name: &str) -> bool {
-        self.settings.params.iter().any(|(other, _)| **other == *name)
+    fn overrides_name(&self, name: &[u8]) -> bool {
+        self.settings.params.iter().any(|(other, _)| other.as_bytes() == name)
     }
 }
 
@@ -266,6 +271,24 @@ fn protocol(version: Version) -> &'static [u8] {
         Version::HTTP_2 => b"HTTP/2.0",
         Version::HTTP_3 => b"HTTP/3.0",
         _ => b"HTTP/1.1",
+    }
+}
+
+/// As `Display` has it, and IPv4 without `fmt`: with it, all variables of a request took 8,700 instructions, now 6,300.
+fn write_ip(out: &mut Vec<u8>, ip: IpAddr) {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => {
+            for (at, byte) in ip.octets().into_iter().enumerate() {
+                if at > 0 {
+                    out.push(b'.');
+                }
+                digits(out, byte.into(), 10);
+            }
+        }
+        IpAddr::V6(ip) => {
+            // Writing to memory never fails.
+            let _ = write!(out, "{ip}");
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The bytes of a backend's connection.
 //!
-//! In: a connected stream. Out: reads and writes that are polled. Never: a system call where the kernel has said nothing new; memory for what has
+//! In: a connection. Out: reads and writes that are polled. Never: a system call where the kernel has said nothing new; memory for what has
 //! not come yet.
 
 use std::cell::RefCell;
@@ -14,9 +14,8 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::net::{TcpStream, UnixStream};
 
-use crate::dial::Stream;
+use crate::dial::{Connection, Stream};
 
 /// What is read at once where little is expected: a head, a small answer, an event.
 pub(super) const SMALL: usize = 16 * 1024;
@@ -40,12 +39,9 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    pub(super) fn new(stream: Stream) -> io::Result<Self> {
-        let (fd, is_unix) = match stream {
-            Stream::Unix(stream) => (OwnedFd::from(stream.into_std()?), true),
-            Stream::Tcp(stream) => (OwnedFd::from(stream.into_std()?), false),
-        };
-        Ok(Self { io: registered(fd, Interest::READABLE)?, blocked: None, is_unix })
+    pub(super) fn new(connection: Connection) -> io::Result<Self> {
+        let is_unix = matches!(connection, Connection::Unix(_));
+        Ok(Self { io: registered(connection.into(), Interest::READABLE)?, blocked: None, is_unix })
     }
 
     /// What has come, up to [`SMALL`]; nothing: the end.
@@ -122,7 +118,7 @@ impl Wire {
     /// The connection for who does more with it than an exchange.
     pub(super) fn into_stream(self) -> io::Result<Stream> {
         let fd = self.io.into_inner();
-        Ok(if self.is_unix { Stream::Unix(UnixStream::from_std(fd.into())?) } else { Stream::Tcp(TcpStream::from_std(fd.into())?) })
+        (if self.is_unix { Connection::Unix(fd.into()) } else { Connection::Tcp(fd.into()) }).try_into()
     }
 }
 
