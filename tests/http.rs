@@ -95,7 +95,9 @@ fn connections_are_shared_by_the_apps_that_name_one_socket_of_one_directory() {
         .arg("--threads")
         .arg("1")
         .start();
-    ["one", "two", "other"].iter().for_each(|app| daemon.wait_condition(app, "Ready", PATIENCE));
+    for app in ["one", "two", "other"] {
+        daemon.wait_condition(app, "Ready", PATIENCE);
+    }
     let mut agent = Agent::connect(daemon.address());
     let mut ask = |host: &str| {
         let (status, head, body) = agent.fetch("/", host);

@@ -16,7 +16,8 @@ pub(crate) fn app(matches: &str) -> Arc<App> {
 
 /// The same with a rule for each of these.
 pub(crate) fn app_with(rules: impl IntoIterator<Item = String>) -> Arc<App> {
-    let rules: String = rules.into_iter().map(|matches| format!("  - {{matches: [{matches}], backendRefs: [{{name: web}}]}}\n")).collect();
+    let rules = rules.into_iter().map(|matches| format!("  - {{matches: [{matches}], backendRefs: [{{name: web}}]}}\n"));
+    let rules = rules.collect::<Vec<_>>().concat();
     let text = format!(
         "apiVersion: lxcproxy.dev/v1
 kind: App

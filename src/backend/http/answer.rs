@@ -193,6 +193,23 @@ mod tests {
     }
 
     #[test]
+    fn a_length_is_told_as_one_plain_number_however_it_came() {
+        for (fields, told) in [
+            ("content-length: 7\r\n", "7"),
+            ("content-length: 0\r\n", "0"),
+            ("content-length:  7\t\r\n", "7"),
+            ("content-length: 007\r\n", "7"),
+            ("content-length: 00\r\n", "0"),
+            ("content-length: 7, 7\r\n", "7"),
+            ("content-length: 7\r\ncontent-length: 07\r\n", "7"),
+            ("content-length: 07\r\ncontent-length: 7\r\n", "7"),
+        ] {
+            let headers = read(fields).unwrap().unwrap().headers;
+            assert_eq!(headers.get_all(CONTENT_LENGTH).iter().collect::<Vec<_>>(), [told], "{fields:?}");
+        }
+    }
+
+    #[test]
     fn some_answers_have_no_body_whatever_they_say() {
         let text = |status: u16| Bytes::from(format!("HTTP/1.1 {status} X\r\ncontent-length: 7, 7\r\n\r\n"));
         for (status, method) in [(204, Method::GET), (304, Method::GET), (200, Method::HEAD), (100, Method::GET)] {
