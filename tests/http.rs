@@ -11,7 +11,9 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::daemon::{Daemon, PATIENCE};
 use crate::support::keepalive::Agent;
+use crate::support::needs;
 use crate::support::recorder::Recorder;
+use crate::support::site::Site;
 
 fn daemon(backend: &Recorder, rule: &str) -> Daemon {
     Daemon::builder().manifest("app.yaml", &backend.manifest(rule)).arg("--threads").arg("1").start()
@@ -79,6 +81,43 @@ fn connections_to_a_backend_are_kept() {
         assert_eq!(daemon.get("/").status, 200);
     }
     assert_eq!(backend.connections(), 1);
+}
+
+#[test]
+fn connections_are_shared_by_the_apps_that_name_one_socket_of_one_directory() {
+    needs!(nginx);
+    // nginx numbers its connections.
+    let (site, other) = (Site::new("site $connection"), Site::new("other $connection"));
+    let daemon = Daemon::builder()
+        .manifest("one.yaml", &site.version("one", "one.test", "1"))
+        .manifest("two.yaml", &site.version("two", "two.test", "1"))
+        .manifest("other.yaml", &other.version("other", "other.test", "1"))
+        .arg("--threads")
+        .arg("1")
+        .start();
+    for app in ["one", "two", "other"] {
+        daemon.wait_condition(app, "Ready", PATIENCE);
+    }
+    let mut agent = Agent::connect(daemon.address());
+    let mut ask = |host: &str| {
+        let (status, head, body) = agent.fetch("/", host);
+        assert_eq!(status, 200, "{head}");
+        String::from_utf8(body).unwrap()
+    };
+    let first = ask("one.test");
+    assert!(first.starts_with("site "), "{first}");
+    assert_eq!((ask("two.test"), ask("one.test")), (first.clone(), first.clone()));
+    // The same path in another root is another backend.
+    assert!(ask("other.test").starts_with("other "));
+    // An App that is new, and one that has changed, find what is there.
+    daemon.manifest("two.yaml", &site.version("two", "two.test", "2"));
+    daemon.manifest("three.yaml", &site.version("three", "three.test", "1"));
+    daemon.wait_condition("three", "Ready", PATIENCE);
+    daemon.eventually(PATIENCE, || {
+        let (_, head) = Agent::connect(daemon.address()).get("/", "two.test");
+        if head.contains("x-version: 2") { Ok(()) } else { Err(head) }
+    });
+    assert_eq!((ask("two.test"), ask("three.test")), (first.clone(), first));
 }
 
 #[test]

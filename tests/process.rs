@@ -1,7 +1,9 @@
 //! The process: signals, drain, flags.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
@@ -112,6 +114,34 @@ fn settings_come_from_the_environment_too() {
     let serving =
         threads.filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).ok()).filter(|name| name.starts_with("serve"));
     assert_eq!(serving.count(), 3);
+}
+
+#[test]
+fn the_control_plane_gives_way_to_the_threads_that_serve() {
+    let own = nice(Path::new("/proc/self/stat"));
+    let backend = Recorder::new();
+    let daemon = Daemon::builder().manifest("app.yaml", &backend.manifest("")).arg("--threads").arg("2").start();
+    let threads = || {
+        let tasks = fs::read_dir(format!("/proc/{}/task", daemon.pid())).unwrap().map(|task| task.unwrap().path());
+        // One may end in between.
+        tasks.filter_map(|task| Some((fs::read_to_string(task.join("comm")).ok()?.trim_end().to_owned(), nice(&task.join("stat"))?)))
+    };
+    let having = |name: &str| {
+        let mut all: Vec<_> = threads().filter(|(found, _)| found.starts_with(name)).collect();
+        all.sort();
+        all
+    };
+    // Its own thread and the one that looks; those that write for it inherit what it has.
+    daemon.wait_condition("app", "Ready", PATIENCE);
+    let control = having("control");
+    assert!(control.len() >= 2 && control.iter().all(|(_, nice)| *nice == 10), "{control:?}");
+    assert_eq!(having("serve"), [0, 1].map(|number| (format!("serve-{number}"), own.unwrap())));
+}
+
+/// What nice(1) has added for a process or thread: proc_pid_stat(5), field 19. The name before it may hold anything.
+fn nice(stat: &Path) -> Option<i32> {
+    let text = fs::read_to_string(stat).ok()?;
+    text.rsplit_once(") ")?.1.split(' ').nth(16)?.parse().ok()
 }
 
 #[test]

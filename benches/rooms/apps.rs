@@ -9,8 +9,15 @@ use lxcproxy::manifest::{self, Object};
 use lxcproxy::resolve::ResolvedApp;
 use lxcproxy::route::{CompiledApp, Front, Listeners};
 
-/// One App, as it is written.
+/// One App with one rule, as it is written.
 pub(crate) fn app(matches: &str) -> Arc<App> {
+    app_with([matches.to_owned()])
+}
+
+/// The same with a rule for each of these.
+pub(crate) fn app_with(rules: impl IntoIterator<Item = String>) -> Arc<App> {
+    let rules = rules.into_iter().map(|matches| format!("  - {{matches: [{matches}], backendRefs: [{{name: web}}]}}\n"));
+    let rules = rules.collect::<Vec<_>>().concat();
     let text = format!(
         "apiVersion: lxcproxy.dev/v1
 kind: App
@@ -18,8 +25,8 @@ metadata: {{name: app}}
 spec:
   container: {{name: blog}}
   backends: [{{name: web, http: {{unix: /run/app.sock}}}}]
-  rules: [{{matches: [{matches}], backendRefs: [{{name: web}}]}}]
-"
+  rules:
+{rules}"
     );
     let document = manifest::parse("a.yaml", text.as_bytes()).documents.into_iter().next().unwrap();
     let Ok(Object::App(app)) = document.result else { panic!("no App: {text}") };

@@ -11,7 +11,7 @@ use criterion::Criterion;
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
-    for bench in [route::hosts, route::paths, route::change, head::paths, fastcgi::decode] {
+    for bench in [route::hosts, route::paths, route::rules, route::change, head::paths, fastcgi::encode, fastcgi::decode] {
         bench(&mut criterion);
     }
     criterion.final_summary();

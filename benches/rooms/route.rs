@@ -22,7 +22,7 @@ pub(crate) fn hosts(criterion: &mut Criterion) {
     }
 }
 
-/// One host with so many rules.
+/// One rule with so many matches.
 pub(crate) fn paths(criterion: &mut Criterion) {
     for count in [1, 10, 60] {
         for (kind, one) in [
@@ -35,6 +35,18 @@ pub(crate) fn paths(criterion: &mut Criterion) {
             let listeners = apps::listeners([apps::compiled(app)]);
             let headers = HeaderMap::from_iter([("x-a".parse().unwrap(), "0".parse().unwrap())]);
             look_up(criterion, &format!("match/{kind} of {count}"), &listeners, "h", "/p0/q/r", &headers);
+        }
+    }
+}
+
+/// One host with so many rules: the first, the last, and one of the same beginning that nobody has.
+pub(crate) fn rules(criterion: &mut Criterion) {
+    for count in [10, 1_000] {
+        for (kind, path) in [("first", "/p0/q/r"), ("last", &*format!("/p{}/q/r", count - 1)), ("rest", "/p0/x")] {
+            let rules = (0..count).map(|number| format!("{{path: {{value: /p{number}/q}}}}"));
+            let app = App::clone(&apps::app_with(rules.chain(["{path: {value: /}}".to_owned()])));
+            let listeners = apps::listeners([apps::compiled(app)]);
+            look_up(criterion, &format!("match/{kind} of {count} rules"), &listeners, "h", path, &HeaderMap::new());
         }
     }
 }

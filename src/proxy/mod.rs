@@ -47,7 +47,7 @@ use crate::route::{self, CompiledApp, Files, Match, Rule};
 use crate::snapshot::{Cached, Reader};
 pub use access::{Access, Part, Sink};
 use fields::Seen;
-use filter::{Chain, Mirrors, Rest};
+use filter::{Chain, Mirrors, Rests};
 use forward::Forward;
 use head::Head;
 use hold::Holds;
@@ -168,7 +168,7 @@ impl Proxy {
     async fn serve(&self, found: &Match, forward: Box<Forward<'_>>) -> Response<ResponseBody> {
         let record = forward.record().clone();
         let asked = Asked::by(forward.values().id, forward.seen(), forward.headers());
-        let mut rest = Vec::new();
+        let mut rest = Rests::default();
         let answer = match found.rule().timeouts.request {
             None => self.steps(found, forward, &mut rest).await,
             // Boxed, so that requests without a limit have no room for it.
@@ -192,7 +192,7 @@ impl Proxy {
         limit: Duration,
         found: &'f Match,
         forward: Box<Forward<'f>>,
-        rest: &mut Vec<Rest<'f>>,
+        rest: &mut Rests<'f>,
     ) -> Result<Response<ResponseBody>, Cause> {
         let (record, deadline) = (forward.record().clone(), Instant::now() + limit);
         match tokio::time::timeout_at(deadline, self.steps(found, forward, rest)).await {
@@ -208,7 +208,7 @@ impl Proxy {
         &self,
         found: &'f Match,
         mut forward: Box<Forward<'f>>,
-        rest: &mut Vec<Rest<'f>>,
+        rest: &mut Rests<'f>,
     ) -> Result<Response<ResponseBody>, Cause> {
         let (app, rule) = (&found.app, found.rule());
         session::recall(rule, &mut forward);

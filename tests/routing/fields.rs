@@ -99,6 +99,13 @@ rules:
     filters:
     - {type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: X-Who, value: reference}], add: [{name: X-Add, value: reference}]}}
     - {type: ResponseHeaderModifier, responseHeaderModifier: {add: [{name: X-Add, value: reference}]}}
+- matches: [{path: {value: /three}}]
+  filters:
+  - {type: ResponseHeaderModifier, responseHeaderModifier: {add: [{name: Vary, value: first}]}}
+  - {type: CORS, cors: {allowOrigins: ["https://some.test"]}}
+  backendRefs:
+  - name: two
+    filters: [{type: ResponseHeaderModifier, responseHeaderModifier: {add: [{name: Vary, value: third}]}}]
 - matches: [{path: {value: /values}}]
   filters:
   - {type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: X-Values, value: "{scheme} {host} {path} {query} {client_ip}"}]}}
@@ -114,6 +121,7 @@ rules:
     let table = "
         GET /both; X-Remove: a; X-Add: b; X-Answer: X-Remove=c|X-Add=d|X-Set=e|X-Echo=f => one; x-set: request; x-add: b, request; -x-remove; <x-set: answer; <x-add: d, answer; <-x-remove; <x-echo: f
         GET /reference; X-Answer: X-Add=own => two; x-who: reference; x-add: rule, reference; <x-add: own, reference, rule
+        GET /three => two; <vary: third, Origin, first
         GET /values/x?a=b; @Some.test:81 => one; x-values: http some.test /values/x a=b 127.0.0.1; <x-values: /values/x?a=b
         GET /error => 500; <x-set: error
         GET /redirect => 302 https://host.test/redirect; <x-set: redirect

@@ -3,6 +3,8 @@
 //! In: an opened file, the rule's `files`, the request's method and fields. Out: 200, 206, 304, 405, 412 or 416. Never: a body that
 //! differs in length from what was announced; one of several codings without `Vary`.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use http::header::{
@@ -10,12 +12,14 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use http_body::Body;
+use httpdate::HttpDate;
 
 use super::body::body;
-use super::conditional::{Validators, Verdict, evaluate};
+use super::conditional::{Verdict, evaluate};
 use super::range::{Selection, select};
-use super::{MultipartBody, Opened};
+use super::{MultipartBody, Opened, field};
 use crate::backend::{Error, ResponseBody};
+use crate::container::rootfs::Content;
 use crate::route::Files;
 
 /// `Allow` of a 405 for a file.
@@ -43,11 +47,12 @@ pub fn respond(file: Opened, files: &Files, method: &Method, headers: &HeaderMap
     }
     let (now, size) = (SystemTime::now(), file.size());
     let known = file.validators(now);
+    let modified = known.modified;
     match evaluate(headers, &known) {
         Verdict::Proceed => {}
         Verdict::NotModified => {
             *response.status_mut() = StatusCode::NOT_MODIFIED;
-            describe(response.headers_mut(), &known, files);
+            describe(response.headers_mut(), file.etag, modified, files);
             return Ok(response);
         }
         Verdict::Failed => {
@@ -60,39 +65,44 @@ pub fn respond(file: Opened, files: &Files, method: &Method, headers: &HeaderMap
     let selection = if method == Method::GET { select(headers, size, &known, now) } else { Selection::Whole };
     if selection == Selection::Unsatisfiable {
         *response.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
-        put(response.headers_mut(), CONTENT_RANGE, format!("bytes */{size}"));
+        put(response.headers_mut(), CONTENT_RANGE, format_args!("bytes */{size}"));
         return Ok(response);
     }
-    describe(response.headers_mut(), &known, files);
-    if let Some(coding) = file.coding {
+    let Opened { file: content, etag, content_type, coding, .. } = file;
+    describe(response.headers_mut(), etag, modified, files);
+    if let Some(coding) = coding {
         response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
     }
-    send(&mut response, file, &selection, method)?;
+    send(&mut response, (content, size, content_type), &selection, method)?;
     Ok(response)
 }
 
 /// Puts what was selected into the answer, with the fields that are of it alone.
-fn send(response: &mut Response<ResponseBody>, file: Opened, selection: &Selection, method: &Method) -> Result<(), Error> {
-    let size = file.size();
+fn send(
+    response: &mut Response<ResponseBody>,
+    (file, size, content_type): (Arc<Content>, u64, HeaderValue),
+    selection: &Selection,
+    method: &Method,
+) -> Result<(), Error> {
     if *selection != Selection::Whole {
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     }
     if let Selection::Several(parts) = selection {
-        let (body, content_type) = MultipartBody::new(file.file, size, parts, &file.content_type);
-        put(response.headers_mut(), CONTENT_TYPE, content_type);
-        response.headers_mut().insert(CONTENT_LENGTH, body.size_hint().lower().into());
+        let (body, content_type) = MultipartBody::new(file, size, parts, &content_type);
+        put(response.headers_mut(), CONTENT_TYPE, format_args!("{content_type}"));
+        put(response.headers_mut(), CONTENT_LENGTH, format_args!("{}", body.size_hint().lower()));
         *response.body_mut() = ResponseBody::Multipart(Box::new(body));
         return Ok(());
     }
     let (mut first, mut length) = (0, size);
     if let Selection::One(part) = selection {
-        put(response.headers_mut(), CONTENT_RANGE, format!("bytes {}-{}/{size}", part.first, part.last));
+        put(response.headers_mut(), CONTENT_RANGE, format_args!("bytes {}-{}/{size}", part.first, part.last));
         (first, length) = (part.first, part.length());
     }
-    response.headers_mut().insert(CONTENT_TYPE, file.content_type);
-    response.headers_mut().insert(CONTENT_LENGTH, length.into());
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    put(response.headers_mut(), CONTENT_LENGTH, format_args!("{length}"));
     if method == Method::GET {
-        *response.body_mut() = body(file.file, first, length)?;
+        *response.body_mut() = body(file, first, length)?;
     }
     Ok(())
 }
@@ -112,15 +122,15 @@ pub fn redirect(path: &str, query: Option<&str>) -> Option<Response<ResponseBody
     }
     let mut response = Response::new(ResponseBody::Empty);
     *response.status_mut() = StatusCode::MOVED_PERMANENTLY;
-    put(response.headers_mut(), LOCATION, location);
+    put(response.headers_mut(), LOCATION, format_args!("{location}"));
     Some(response)
 }
 
 /// What 200, 206 and 304 have in common (RFC 9110 section 15.4.5).
-fn describe(headers: &mut HeaderMap, known: &Validators<'_>, files: &Files) {
-    put(headers, ETAG, known.etag.to_owned());
-    if let Some(modified) = known.modified {
-        put(headers, LAST_MODIFIED, httpdate::fmt_http_date(modified));
+fn describe(headers: &mut HeaderMap, etag: HeaderValue, modified: Option<SystemTime>, files: &Files) {
+    headers.insert(ETAG, etag);
+    if let Some(modified) = modified {
+        put(headers, LAST_MODIFIED, format_args!("{}", HttpDate::from(modified)));
     }
     if let Some(value) = &files.cache_control {
         headers.insert(CACHE_CONTROL, value.clone());
@@ -128,8 +138,8 @@ fn describe(headers: &mut HeaderMap, known: &Validators<'_>, files: &Files) {
 }
 
 /// Sets a field. What these values are made of, numbers, dates and a path without control bytes, always fits.
-fn put(headers: &mut HeaderMap, name: HeaderName, value: String) {
-    if let Ok(value) = HeaderValue::try_from(value) {
+fn put(headers: &mut HeaderMap, name: HeaderName, text: fmt::Arguments<'_>) {
+    if let Some(value) = field::value(text) {
         headers.insert(name, value);
     }
 }

@@ -3,6 +3,7 @@
 //! In: an open regular file, a first byte, a length; stand-ins, if the connection has them. Out: exactly so many bytes, or an error. Never:
 //! a read that blocks the thread; more than was announced, though the file grows; a silent end, though it shrinks.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::io::{self, IoSliceMut};
 use std::os::unix::fs::FileExt;
@@ -36,18 +37,31 @@ const PATIENCE: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// [`Error::File`] if a small file can't be read: nothing has been sent yet.
-pub(super) fn body(file: impl Into<Arc<Content>>, first: u64, length: u64) -> Result<ResponseBody, Error> {
+pub(super) fn body(file: impl Into<Arc<Content>> + Borrow<Content>, first: u64, length: u64) -> Result<ResponseBody, Error> {
     if length == 0 {
         return Ok(ResponseBody::Empty);
     }
-    let mut body = FileBody::new(file, first, length);
-    if length <= SMALL
-        && let Some(bytes) = body.read_cached().map_err(Error::File)?
-        && bytes.len() as u64 == length
-    {
-        return Ok(ResponseBody::Full(bytes));
+    // Where a read may hang, only its lane is asked.
+    let mut cached_reads = file.borrow().lane().is_none();
+    if length <= SMALL && cached_reads {
+        // Before the file is shared with reads elsewhere: a small one seldom has any (an allocation).
+        match read_cached(file.borrow(), first, portion(length)).map_err(Error::File)? {
+            Cached::Bytes(bytes) if bytes.len() as u64 == length => return Ok(ResponseBody::Full(bytes)),
+            Cached::Bytes(_) | Cached::Nothing => {}
+            Cached::Unknown => cached_reads = false,
+        }
     }
-    Ok(ResponseBody::File(body))
+    Ok(ResponseBody::File(FileBody { cached_reads, ..FileBody::new(file, first, length) }))
+}
+
+/// What the page cache has.
+enum Cached {
+    /// These bytes, if not all.
+    Bytes(Bytes),
+    /// None of them.
+    Nothing,
+    /// The file system can't tell.
+    Unknown,
 }
 
 /// A read under way.
@@ -114,25 +128,19 @@ impl FileBody {
         if !self.cached_reads {
             return Ok(None);
         }
-        let mut buffer = vec![0; self.next_length()];
-        match preadv2(&*self.file, &mut [IoSliceMut::new(&mut buffer)], self.offset, ReadWriteFlags::NOWAIT) {
-            // Some kernels (5.9, 5.10) say 0 for what is not cached: the blocking read knows whether it is the end.
-            Ok(0) | Err(Errno::AGAIN | Errno::INTR) => Ok(None),
-            Ok(length) => {
-                buffer.truncate(length);
-                Ok(Some(buffer.into()))
-            }
-            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
+        Ok(match read_cached(&self.file, self.offset, portion(self.left))? {
+            Cached::Bytes(bytes) => Some(bytes),
+            Cached::Nothing => None,
+            Cached::Unknown => {
                 self.cached_reads = false;
-                Ok(None)
+                None
             }
-            Err(error) => Err(error.into()),
-        }
+        })
     }
 
     /// The next bytes, from the disk if need be.
     fn read_elsewhere(&self) -> Reading {
-        let (file, offset, length) = (self.file.clone(), self.offset, self.next_length());
+        let (file, offset, length) = (self.file.clone(), self.offset, portion(self.left));
         let read = move || {
             let mut buffer = vec![0; length];
             let length = loop {
@@ -149,10 +157,6 @@ impl FileBody {
         }
         let reading = tokio::task::spawn_blocking(read);
         Box::pin(async { reading.await.unwrap_or_else(|error| Err(io::Error::other(error))) })
-    }
-
-    fn next_length(&self) -> usize {
-        usize::try_from(self.left.min(CHUNK)).unwrap_or(usize::MAX)
     }
 
     /// Accounts for what was read. An end before the announced one closes the connection, instead of a client that waits.
@@ -200,6 +204,25 @@ impl Body for FileBody {
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.left)
+    }
+}
+
+/// What is read at once of so many bytes.
+fn portion(left: u64) -> usize {
+    usize::try_from(left.min(CHUNK)).unwrap_or(usize::MAX)
+}
+
+fn read_cached(file: &Content, offset: u64, length: usize) -> io::Result<Cached> {
+    let mut buffer = vec![0; length];
+    match preadv2(file, &mut [IoSliceMut::new(&mut buffer)], offset, ReadWriteFlags::NOWAIT) {
+        // Some kernels (5.9, 5.10) say 0 for what is not cached: the blocking read knows whether it is the end.
+        Ok(0) | Err(Errno::AGAIN | Errno::INTR) => Ok(Cached::Nothing),
+        Ok(length) => {
+            buffer.truncate(length);
+            Ok(Cached::Bytes(buffer.into()))
+        }
+        Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(Cached::Unknown),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName};
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Validators<'a> {
     /// A strong entity tag, with its quotes.
-    pub(super) etag: &'a str,
+    pub(super) etag: &'a [u8],
     /// In whole seconds; `None`: not known.
     pub(super) modified: Option<SystemTime>,
 }
@@ -30,7 +30,7 @@ pub(super) enum Verdict {
 /// Evaluates the preconditions of GET or HEAD in the order of RFC 9110 section 13.2.2, steps 1 to 4.
 pub(super) fn evaluate(headers: &HeaderMap, known: &Validators<'_>) -> Verdict {
     if headers.contains_key(IF_MATCH) {
-        if !names(headers, &IF_MATCH, |tag| tag == known.etag.as_bytes()) {
+        if !names(headers, &IF_MATCH, |tag| tag == known.etag) {
             return Verdict::Failed;
         }
     } else if let (Some(since), Some(modified)) = (date(headers, &IF_UNMODIFIED_SINCE), known.modified)
@@ -39,7 +39,7 @@ pub(super) fn evaluate(headers: &HeaderMap, known: &Validators<'_>) -> Verdict {
         return Verdict::Failed;
     }
     let has_it = if headers.contains_key(IF_NONE_MATCH) {
-        names(headers, &IF_NONE_MATCH, |tag| tag.strip_prefix(b"W/").unwrap_or(tag) == known.etag.as_bytes())
+        names(headers, &IF_NONE_MATCH, |tag| tag.strip_prefix(b"W/").unwrap_or(tag) == known.etag)
     } else {
         date(headers, &IF_MODIFIED_SINCE).zip(known.modified).is_some_and(|(since, modified)| modified <= since)
     };
@@ -89,7 +89,7 @@ mod tests {
 
     fn verdict(fields: &[(HeaderName, &str)]) -> Verdict {
         let modified = Some(SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777));
-        evaluate(&fields_of(fields), &Validators { etag: "\"x,1\"", modified })
+        evaluate(&fields_of(fields), &Validators { etag: b"\"x,1\"", modified })
     }
 
     fn fields_of(fields: &[(HeaderName, &str)]) -> HeaderMap {
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_file_without_a_date_has_no_conditions_on_dates() {
-        let known = Validators { etag: "\"x\"", modified: None };
+        let known = Validators { etag: b"\"x\"", modified: None };
         for name in [IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE] {
             assert_eq!(evaluate(&fields_of(&[(name, BEFORE)]), &known), Verdict::Proceed);
         }

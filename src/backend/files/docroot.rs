@@ -51,11 +51,13 @@ pub(super) struct Docroot<'a> {
 impl Docroot<'_> {
     /// One candidate, decoded. It is walked from the left, because a script ends the path that the file system sees.
     pub(super) fn find(&self, decoded: &[u8]) -> Result<Found, Error> {
-        let mut relative = Vec::with_capacity(decoded.len());
+        let path = decoded.strip_prefix(b"/").unwrap_or(decoded);
+        // A path without empty segments is read where it stands, any other one put together (an allocation).
+        let mut together = decoded.windows(2).any(|two| two == b"//").then(|| Vec::with_capacity(path.len()));
         let mut end = 0;
-        for segment in decoded.split_inclusive(|byte| *byte == b'/') {
+        for segment in path.split_inclusive(|byte| *byte == b'/') {
             let name = segment.strip_suffix(b"/").unwrap_or(segment);
-            let rest = &decoded[end + name.len()..];
+            let (so_far, rest) = path.split_at(end + name.len());
             end += segment.len();
             if name.is_empty() {
                 continue;
@@ -63,17 +65,24 @@ impl Docroot<'_> {
             if !name::may_be_seen(name, self.files.hidden) {
                 return Ok(Found::Nothing);
             }
-            push(&mut relative, name);
+            let relative = match &mut together {
+                None => so_far,
+                Some(names) => {
+                    push(names, name);
+                    &*names
+                }
+            };
             if let Some(script) = name::script(name, &self.files.scripts) {
-                match self.entry(&relative)?.map(|entry| entry.kind) {
-                    Some(Kind::File) => return Ok(script_found(script, &relative, rest)),
+                match self.entry(relative)?.map(|entry| entry.kind) {
+                    Some(Kind::File) => return Ok(script_found(script, relative, rest)),
                     Some(Kind::Directory) => {}
                     Some(Kind::Socket | Kind::Other) => return Ok(Found::Special),
                     None => return Ok(Found::Nothing),
                 }
             }
         }
-        if decoded.ends_with(b"/") { self.index(&relative) } else { self.plain(&relative) }
+        let relative = together.as_deref().unwrap_or(path.strip_suffix(b"/").unwrap_or(path));
+        if decoded.ends_with(b"/") { self.index(relative) } else { self.plain(relative) }
     }
 
     /// A candidate without `/` at its end, and no script.

@@ -66,7 +66,7 @@ pub async fn list(
     };
     let mut response = Response::new(ResponseBody::Empty);
     response.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
-    match evaluate(headers, &Validators { etag: "", modified: None }) {
+    match evaluate(headers, &Validators { etag: b"", modified: None }) {
         Verdict::Proceed => {}
         Verdict::NotModified => {
             *response.status_mut() = StatusCode::NOT_MODIFIED;

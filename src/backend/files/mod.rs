@@ -7,6 +7,7 @@ mod answer;
 mod body;
 mod conditional;
 mod docroot;
+mod field;
 #[cfg(test)]
 mod fixture;
 mod listing;

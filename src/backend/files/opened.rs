@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use http::HeaderValue;
 
-use super::body;
 use super::conditional::Validators;
+use super::{body, field};
 use crate::backend::{Error, ResponseBody};
 use crate::container::rootfs::{Content, Facts};
 use crate::route::Coding;
@@ -18,7 +18,7 @@ use crate::route::Coding;
 pub struct Opened {
     pub(super) file: Arc<Content>,
     size: u64,
-    etag: String,
+    pub(super) etag: HeaderValue,
     modified: Option<SystemTime>,
     pub(super) content_type: HeaderValue,
     /// What its bytes are in; `None`: as they are.
@@ -29,7 +29,9 @@ impl Opened {
     pub(super) fn new((file, facts): (Arc<Content>, Facts), content_type: HeaderValue) -> Self {
         let Facts { size, modified: seconds, nanos, inode, .. } = facts;
         // Strong: a change of the content changes its time, another file has another inode.
-        let etag = format!("\"{inode:x}-{size:x}-{seconds:x}{nanos:08x}\"");
+        let etag = field::value(format_args!("\"{inode:x}-{size:x}-{seconds:x}{nanos:08x}\""));
+        // Digits between quotes are a value.
+        let etag = etag.unwrap_or(HeaderValue::from_static(""));
         let since_epoch = u64::try_from(seconds).ok().map(Duration::from_secs);
         let modified = since_epoch.and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since));
         Self { file, size, etag, modified, content_type, coding: None }
@@ -57,7 +59,7 @@ impl Opened {
 
     /// What clients compare. A time in the future, or before 1970, is none (RFC 9110 section 8.8.2.1).
     pub(super) fn validators(&self, now: SystemTime) -> Validators<'_> {
-        Validators { etag: &self.etag, modified: self.modified.filter(|modified| *modified <= now) }
+        Validators { etag: self.etag.as_bytes(), modified: self.modified.filter(|modified| *modified <= now) }
     }
 }
 
@@ -82,7 +84,8 @@ mod tests {
             tree.open(name).set_modified(at(1_000)).unwrap();
         }
         let first = opened(&tree, "a").etag;
-        assert!(first.starts_with('"') && first.ends_with('"') && first.len() > 2);
+        let text = first.to_str().unwrap();
+        assert!(text.starts_with('"') && text.ends_with('"') && text.len() > 2);
         assert_eq!(opened(&tree, "a").etag, first);
         assert_ne!(opened(&tree, "b").etag, first);
         tree.open("a").set_modified(at(1_000) + Duration::from_nanos(1)).unwrap();

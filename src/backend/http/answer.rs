@@ -11,6 +11,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 pub(super) const LONGEST: usize = 128 * 1024;
 /// The most fields.
 const FIELDS: usize = 100;
+/// Fields that there is room for beside those that came: filters add some, and the server reads the client's next head into the same map.
+/// Without it each map that grows is two allocations more.
+const SPARE: usize = 4;
 
 /// A head.
 #[derive(Debug)]
@@ -42,13 +45,15 @@ pub(super) enum Framing {
 
 /// What the fields say of the connection and of the body.
 #[derive(Default)]
-struct Said {
+struct Said<'b> {
     closes: bool,
     /// Values of `Transfer-Encoding`, and whether the only one is `chunked`.
     codings: usize,
     chunked: bool,
     lengths: usize,
     length: Option<u64>,
+    /// The last of the lengths, as it came.
+    text: &'b [u8],
     /// No length, or another one than before.
     unclear: bool,
 }
@@ -71,7 +76,7 @@ pub(super) fn parse(bytes: &Bytes, method: &Method) -> Result<Option<Answer>, &'
     let status = head.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or("the status of its answer is none")?;
     let is_1_0 = head.version != Some(1);
     let mut said = Said::default();
-    let mut headers = HeaderMap::with_capacity(head.headers.len());
+    let mut headers = HeaderMap::with_capacity(head.headers.len() + SPARE);
     for field in head.headers.iter() {
         let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| "a field of its answer has an invalid name")?;
         if said.hear(&name, field.value) {
@@ -86,21 +91,22 @@ pub(super) fn parse(bytes: &Bytes, method: &Method) -> Result<Option<Answer>, &'
         && !said.unclear
         && let Some(length) = said.length
     {
-        headers.insert(CONTENT_LENGTH, length.into());
+        headers.insert(CONTENT_LENGTH, said.told(length, bytes));
     }
     let is_clear = said.codings == 0 || said.lengths == 0;
     let keeps = is_framed && is_clear && !is_1_0 && !said.closes;
     Ok(Some(Answer { status, reason, headers, framing, keeps, length }))
 }
 
-impl Said {
+impl<'b> Said<'b> {
     /// Takes note of a field; `true`: it is one like any other.
-    fn hear(&mut self, name: &HeaderName, value: &[u8]) -> bool {
+    fn hear(&mut self, name: &HeaderName, value: &'b [u8]) -> bool {
         if *name == TRANSFER_ENCODING {
             self.codings += 1;
             self.chunked = self.codings == 1 && value.trim_ascii().eq_ignore_ascii_case(b"chunked");
         } else if *name == CONTENT_LENGTH {
             self.lengths += 1;
+            self.text = value;
             for text in value.split(|byte| *byte == b',') {
                 let length = number(text.trim_ascii());
                 self.unclear |= length.is_none() || self.length.is_some_and(|known| Some(known) != length);
@@ -113,6 +119,14 @@ impl Said {
             return true;
         }
         false
+    }
+
+    /// What the client is told of the length: the bytes that came, if they are what we would write. That is two allocations less than a
+    /// number that is written anew.
+    fn told(&self, length: u64, bytes: &Bytes) -> HeaderValue {
+        let is_plain = self.text.iter().all(u8::is_ascii_digit) && !(self.text.len() > 1 && self.text.starts_with(b"0"));
+        let came = is_plain.then(|| HeaderValue::from_maybe_shared(bytes.slice_ref(self.text)).ok()).flatten();
+        came.unwrap_or_else(|| length.into())
     }
 
     /// Where the body ends (RFC 9112 section 6.3), and whether the connection goes on behind it.
@@ -176,6 +190,23 @@ mod tests {
             assert_eq!(framing(fields), expected, "{fields:?}");
         }
         assert!(parse(&Bytes::from_static(b"HTTP/1.0 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"), &Method::GET).is_err());
+    }
+
+    #[test]
+    fn a_length_is_told_as_one_plain_number_however_it_came() {
+        for (fields, told) in [
+            ("content-length: 7\r\n", "7"),
+            ("content-length: 0\r\n", "0"),
+            ("content-length:  7\t\r\n", "7"),
+            ("content-length: 007\r\n", "7"),
+            ("content-length: 00\r\n", "0"),
+            ("content-length: 7, 7\r\n", "7"),
+            ("content-length: 7\r\ncontent-length: 07\r\n", "7"),
+            ("content-length: 07\r\ncontent-length: 7\r\n", "7"),
+        ] {
+            let headers = read(fields).unwrap().unwrap().headers;
+            assert_eq!(headers.get_all(CONTENT_LENGTH).iter().collect::<Vec<_>>(), [told], "{fields:?}");
+        }
     }
 
     #[test]

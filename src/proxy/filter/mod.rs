@@ -36,7 +36,7 @@ pub(super) struct Chain<'c> {
 }
 
 /// What a filter has still to do once the answer is there.
-pub(super) enum Rest<'f> {
+enum Rest<'f> {
     /// Change its fields, by what placeholders stood for when the request came.
     Headers(&'f HeaderEdit, Values<'f>),
     /// Compress it.
@@ -45,13 +45,34 @@ pub(super) enum Rest<'f> {
     Cors(&'f Cors, Option<HeaderValue>),
 }
 
+/// All that filters have still to do, in their order. The first of it has its place at hand: most rules have no more, and need no allocation.
+#[derive(Default)]
+pub(super) struct Rests<'f> {
+    first: Option<Rest<'f>>,
+    more: Vec<Rest<'f>>,
+}
+
+impl<'f> Rests<'f> {
+    fn push(&mut self, rest: Rest<'f>) {
+        match &self.first {
+            None => self.first = Some(rest),
+            Some(_) => self.more.push(rest),
+        }
+    }
+
+    /// The last one first.
+    fn backwards(self) -> impl Iterator<Item = Rest<'f>> {
+        self.more.into_iter().rev().chain(self.first)
+    }
+}
+
 impl Chain<'_> {
     /// Changes a request; `Some`: the answer is there already. What is to be done with the answer is added to `rest`.
     pub(super) async fn request<'f>(
         &self,
         filters: &'f [Filter],
         forward: &mut Forward<'f>,
-        rest: &mut Vec<Rest<'f>>,
+        rest: &mut Rests<'f>,
     ) -> Result<Option<Response<ResponseBody>>, Cause> {
         for filter in filters {
             match filter {
@@ -62,7 +83,11 @@ impl Chain<'_> {
                 }
                 Filter::ResponseHeaders(edit) => rest.push(Rest::Headers(edit, forward.values_as_matched())),
                 Filter::Rewrite(rewrite) => self.rewrite(rewrite, forward),
-                Filter::Compression(compression) => rest.extend(compression::Accepted::by(compression, forward).map(Rest::Compress)),
+                Filter::Compression(compression) => {
+                    if let Some(accepted) = compression::Accepted::by(compression, forward) {
+                        rest.push(Rest::Compress(accepted));
+                    }
+                }
                 Filter::IpAccess(access) => limits::access(access, forward)?,
                 Filter::RateLimit(limit) => limits::rate(limit, forward)?,
                 Filter::MaxConnections(limit) => limits::connections(limit, forward).await?,
@@ -101,8 +126,8 @@ impl Chain<'_> {
 }
 
 /// Changes an answer: the filter that came last is the first.
-pub(super) fn answer(rest: Vec<Rest<'_>>, answer: &mut Response<ResponseBody>) {
-    for filter in rest.into_iter().rev() {
+pub(super) fn answer(rest: Rests<'_>, answer: &mut Response<ResponseBody>) {
+    for filter in rest.backwards() {
         match filter {
             Rest::Headers(edit, values) => headers::apply(edit, answer.headers_mut(), &values),
             Rest::Compress(accepted) => accepted.apply(answer),
