@@ -118,7 +118,9 @@ impl Proxy {
                 let id = str::from_utf8(&id).unwrap_or_default();
                 let (request, timeouts, patient) = (forward.fastcgi(id), rule.timeouts, backend.hold.is_some());
                 let call = fastcgi::Call { app, backend: index, endpoint, settings, request, content, patient, timeouts };
-                self.fastcgi.exchange(call).await.map_err(|failed| {
+                // Boxed: every client's connection has room for the larger of both exchanges, and this one is three times the other. An
+                // allocation here is 1,300 bytes there.
+                Box::pin(self.fastcgi.exchange(call)).await.map_err(|failed| {
                     *next = failed.unsent;
                     failed.error
                 })

@@ -73,10 +73,7 @@ impl Pool {
 
         let fields = request.headers;
         let announced = fields.contains_key(header::CONTENT_LENGTH) || fields.contains_key(header::TRANSFER_ENCODING);
-        if patient && let Err(error) = content.knock(address, &timeouts).await {
-            return Err(Failed::unsent(error, content));
-        }
-        let content = content.measured().await?;
+        let content = if content.is_measured() { content } else { Box::pin(measured(content, address, patient, &timeouts)).await? };
         let length = content.length();
         let content_length = (announced || length > 0).then_some(length);
         let mut upload = Upload::new(environment::encode(settings, &request, content_length, home.is_some()), content);
@@ -106,6 +103,14 @@ impl Pool {
             }
         }
     }
+}
+
+/// The content with its length, which is known once it has been read. If it is to be `patient`, only when the backend is there.
+async fn measured(content: Content, address: &Address, patient: bool, timeouts: &Timeouts) -> Result<Content, Failed<Content>> {
+    if patient && let Err(error) = connect(address, timeouts).await {
+        return Err(Failed::unsent(error, content));
+    }
+    Ok(content.measured().await?)
 }
 
 /// Mostly the backend is a unix socket whose queue has room. Anything else is boxed: no request carries the size of that wait around.

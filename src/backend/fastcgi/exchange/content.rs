@@ -9,11 +9,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::Body;
 
-use super::connect;
 use super::spool::{SpoolFile, Spooled, spool};
 use crate::backend::{Error, RequestBody};
-use crate::dial::Address;
-use crate::route::Timeouts;
 
 /// A request's body.
 #[derive(Debug)]
@@ -66,12 +63,9 @@ impl Content {
         self.length.unwrap_or(0)
     }
 
-    /// Asks whether the backend is there at all, if the body would be read before.
-    pub(super) async fn knock(&self, address: &Address, timeouts: &Timeouts) -> Result<(), Error> {
-        if self.length.is_none() {
-            drop(connect(address, timeouts).await?);
-        }
-        Ok(())
+    /// Its length is known.
+    pub(super) fn is_measured(&self) -> bool {
+        self.length.is_some()
     }
 
     /// The next piece; `None` at the end.
