@@ -35,7 +35,7 @@ fn the_jobs_are_listed() {
 
 #[test]
 fn nginx_and_lxcproxy_stand_side_by_side_in_a_table() {
-    needs!(python3, nginx, wrk, gcc);
+    needs!(python3, nginx, wrk, gcc, setpriv);
     let small = ["--rounds", "1", "--seconds", "1", "--only", "http-127-64", "--peers", "nginx", "--binary", LXCPROXY];
     let printed = bench(&small);
     let columns = cells(&printed, "proxy");

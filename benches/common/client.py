@@ -7,8 +7,8 @@ import math
 import socket
 import time
 
-from manifests import REVISION
-from processes import Failed
+from .manifests import REVISION
+from .processes import Failed
 
 _FIELD = f"\r\n{REVISION.lower()}:".encode()
 _MOST = 65536

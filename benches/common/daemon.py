@@ -7,7 +7,7 @@ import os
 import socket
 import time
 
-from processes import Failed, Process, tail
+from .processes import Failed, Process
 
 
 class Daemon(Process):
@@ -40,7 +40,7 @@ class Daemon(Process):
                     return
             except TimeoutError:
                 self.assert_alive()
-        raise Failed(f"lxcproxy was not ready within {patience} s: {tail(self.log)}")
+        raise Failed(f"lxcproxy was not ready within {patience} s: {self.last_words()}")
 
     def _listening(self):
         with open(self.log, encoding="utf-8") as lines:
@@ -49,7 +49,7 @@ class Daemon(Process):
                     address = line.partition('"address":"')[2].partition('"')[0]
                     host, _, port = address.rpartition(":")
                     return host, int(port)
-        raise Failed(f"lxcproxy said nowhere where it listens: {tail(self.log)}")
+        raise Failed(f"lxcproxy said nowhere where it listens: {self.last_words()}")
 
     def stop(self, patience=10):
         """Ends it; a second stop does nothing."""

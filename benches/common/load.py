@@ -4,10 +4,9 @@ In: how many connections, how long, which Apps. Out: requests, failures, percent
 """
 
 import dataclasses
-import subprocess
 
-from manifests import host
-from processes import Failed
+from . import processes
+from .manifests import host
 
 _SCRIPT = """\
 local first, count = {first}, {count}
@@ -39,29 +38,20 @@ class Seen:
     p99: float
 
 
-def command(script, address, count, connections, seconds, first=0, seed=1, method="GET"):
-    """The command line of wrk for random Apps among `count`, the first of them `first`. `script`: the file that is written for it."""
+def run(script, address, count, connections, seconds, first=0, seed=1, method="GET"):
+    """wrk for random Apps among `count`, the first of them `first`, to its end. `script`: the file that is written for it."""
     assert host(1) == "app-000001.example.org", "the script writes hosts of the same form"
     with open(script, "w", encoding="ascii") as file:
         file.write(_SCRIPT.format(first=first, count=count, seed=seed, method=method))
     url = f"http://{address[0]}:{address[1]}/"
-    return ["setpriv", "--pdeathsig", "KILL", "--", "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s", script, url]
-
-
-def seen(output):
-    """What wrk wrote -> what it saw."""
+    words = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s", script, url]
+    output = processes.run(words, seconds + 30)
     line = next((line for line in output.splitlines() if line.startswith("result ")), None)
     if line is None:
-        raise Failed(f"wrk gave no result: {output.strip()[-300:] or 'it said nothing'}")
+        raise processes.Failed(f"wrk gave no result: {output.strip()[-300:]}")
     requests, duration, connect, read, write, status, timeout, p50, p99 = map(int, line.split()[1:])
     failed = {"connect": connect, "read": read, "write": write, "status": status, "timeout": timeout}
     return Seen(requests, failed, duration / 1e6, p50 / 1e3, p99 / 1e3)
-
-
-def run(*arguments, seconds, **options):
-    """Runs it to its end."""
-    done = subprocess.run(command(*arguments, seconds=seconds, **options), capture_output=True, text=True, timeout=seconds + 30)
-    return seen(done.stdout + done.stderr)
 
 
 def processor_per_request(process, *arguments, found=True, **options):
@@ -71,5 +61,5 @@ def processor_per_request(process, *arguments, found=True, **options):
     spent = process.processor_seconds() - before
     wrong = {**result.failed, "status": abs(result.failed["status"] - (0 if found else result.requests))}
     if any(wrong.values()) or not result.requests:
-        raise Failed(f"of {result.requests} requests some failed: {wrong}")
+        raise processes.Failed(f"of {result.requests} requests some failed: {wrong}")
     return spent / result.requests

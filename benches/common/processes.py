@@ -1,9 +1,10 @@
 """A command line -> a process of ours: started, looked at in /proc, ended.
 
-In: arguments, a file for what it says. Out: its processor time and memory, its children's included. Never: a process that outlives the
-bench (the kernel kills it), a wait without a deadline, a signal to anybody else's process.
+In: arguments, a file for what it says, the core that it may use if it is to be one. Out: its processor time and memory, its children's
+included. Never: a process that outlives the bench (the kernel kills it), a wait without a deadline, a signal to anybody else's process.
 """
 
+import glob
 import os
 import signal
 import subprocess
@@ -16,16 +17,34 @@ class Failed(Exception):
     """Something did not come about; the text says what, for people."""
 
 
-class Process:
-    """A running program, in a process group of its own."""
+def ours(arguments, core=None):
+    """The command line of a program that ends with this process, whatever ends that (prctl(2), PR_SET_PDEATHSIG)."""
+    pin = [] if core is None else ["taskset", "--cpu-list", core]
+    return [str(word) for word in ("setpriv", "--pdeathsig", "KILL", "--", *pin, *arguments)]
 
-    def __init__(self, arguments, log, environment=None):
+
+def run(arguments, patience):
+    """Runs a program to its end; returns what it said."""
+    name = os.path.basename(arguments[0])
+    try:
+        done = subprocess.run(ours(arguments), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=patience)
+    except subprocess.TimeoutExpired as late:
+        raise Failed(f"{name} is not over after {patience:.0f} s") from late
+    if done.returncode:
+        raise Failed(f"{name} ended with {done.returncode}: {(done.stderr or done.stdout).strip()[-300:] or 'it said nothing'}")
+    return done.stdout
+
+
+class Process:
+    """A running program, in a process group of its own; a context that ends with it."""
+
+    def __init__(self, arguments, log, environment=None, core=None):
         """Starts it. `log`: the file that gets its output."""
         self.name = os.path.basename(arguments[0])
         self.log = log
         with open(log, "ab") as output:
             self._child = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", "--", *arguments],
+                ours(arguments, core),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -41,9 +60,24 @@ class Process:
         self.stop()
 
     def assert_alive(self):
-        """Fails with the end of its log if it has ended."""
+        """Fails with its last words if it has ended."""
         if self._ended():
-            raise Failed(f"{self.name} ended: {tail(self.log)}")
+            raise Failed(f"{self.name} ended: {self.last_words()}")
+
+    def wait_for(self, condition, patience=30):
+        """Waits until `condition()` is true."""
+        deadline = time.monotonic() + patience
+        while not condition():
+            self.assert_alive()
+            if time.monotonic() > deadline:
+                raise Failed(f"{self.name} was not ready within {patience:.0f} s: {self.last_words()}")
+            time.sleep(0.01)
+
+    def last_words(self, most=600):
+        """The end of what it has said, on one line."""
+        with open(self.log, "rb") as output:
+            output.seek(max(0, os.path.getsize(self.log) - most))
+            return " / ".join(output.read().decode(errors="replace").split("\n")).strip(" /") or "it said nothing"
 
     def stop(self, patience=10):
         """Asks it to end, and makes it end when it does not. All processes of its group go."""
@@ -67,11 +101,12 @@ class Process:
         """The pids of it and its children."""
         found = [self.pid]
         for parent in found:
-            try:
-                with open(f"/proc/{parent}/task/{parent}/children", encoding="ascii") as file:
-                    found += map(int, file.read().split())
-            except OSError:
-                pass
+            for children in glob.glob(f"/proc/{parent}/task/*/children"):
+                try:
+                    with open(children, encoding="ascii") as file:
+                        found += map(int, file.read().split())
+                except OSError:
+                    pass
         return found
 
     def processor_seconds(self):
@@ -106,13 +141,6 @@ class Process:
                 if line.startswith(f"{field}:"):
                     return int(line.split()[1]) * 1024
         raise Failed(f"{self.name} has no {field}: it has ended")
-
-
-def tail(log, most=300):
-    """The end of a file, on one line."""
-    with open(log, "rb") as file:
-        file.seek(max(0, os.path.getsize(log) - most))
-        return " / ".join(file.read().decode(errors="replace").split("\n")).strip(" /") or "it said nothing"
 
 
 def _processor_seconds(pid):

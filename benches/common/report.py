@@ -6,7 +6,7 @@ In: rows, targets. Out: text. Never: a word outside the markers changed.
 import dataclasses
 import os
 
-from processes import Failed
+from .processes import Failed
 
 
 @dataclasses.dataclass
@@ -15,15 +15,16 @@ class Target:
 
     # `one change, p99, 10 Apps`.
     what: str
-    measured: float
+    # `None`: not measured; infinite: it could not be done at all.
+    measured: float | None
     # The most that keeps the promise.
     most: float
     unit: str
 
     @property
     def met(self):
-        """Whether the promise is kept."""
-        return self.measured <= self.most
+        """Whether the promise is kept; `None`: nobody knows."""
+        return None if self.measured is None else self.measured <= self.most
 
     def line(self):
         """`- pass: one change, p99, 10 Apps: 3.1 ms (at most 20 ms)`"""

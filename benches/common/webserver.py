@@ -4,10 +4,9 @@ In: the root, a directory for its files. Out: the process. Never: a connection c
 """
 
 import os
-import time
 
-from manifests import SOCKET
-from processes import Failed, Process
+from .manifests import SOCKET
+from .processes import Process
 
 _CONFIGURATION = """\
 daemon off; master_process off; worker_processes 1; pid {scratch}/backend.pid; error_log {scratch}/backend.err;
@@ -30,11 +29,9 @@ def serve(scratch, root):
         file.write(_CONFIGURATION.format(scratch=scratch, socket=path))
     errors = os.path.join(scratch, "backend.err")
     process = Process(["nginx", "-e", errors, "-c", configuration], os.path.join(scratch, "backend.log"))
-    deadline = time.monotonic() + 10
-    while not os.path.exists(path):
-        process.assert_alive()
-        if time.monotonic() > deadline:
-            process.stop()
-            raise Failed("the backend did not come up within 10 s")
-        time.sleep(0.01)
+    try:
+        process.wait_for(lambda: os.path.exists(path))
+    except BaseException:
+        process.stop()
+        raise
     return process

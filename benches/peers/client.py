@@ -7,13 +7,11 @@ import socket
 import tempfile
 import time
 
+from common.processes import Failed
+
 LIMIT_SECONDS = 60
 BLOCK = 1 << 20
 IDLE_AT_ONCE = 50
-
-
-class NoAnswer(Exception):
-    """What came back is not the answer that was asked for."""
 
 
 def connect(port):
@@ -40,7 +38,7 @@ def answers(port, path):
     try:
         get(port, path)
         return True
-    except (OSError, NoAnswer):
+    except (OSError, Failed):
         return False
 
 
@@ -50,11 +48,11 @@ def read_answer(one, keep=False):
     while b"\r\n\r\n" not in text:
         got = one.recv(1 << 16)
         if not got:
-            raise NoAnswer("the connection ended")
+            raise Failed("the connection ended")
         text += got
     fields, _, body = text.partition(b"\r\n\r\n")
     if not fields.startswith(b"HTTP/1.1 200"):
-        raise NoAnswer(fields.split(b"\r\n")[0].decode(errors="replace"))
+        raise Failed(fields.split(b"\r\n")[0].decode(errors="replace"))
     lengths = [line.split(b":")[1] for line in fields.split(b"\r\n") if line.lower().startswith(b"content-length:")]
     if not lengths:
         return _read_chunks(one, body, len(fields) + 4)
@@ -62,7 +60,7 @@ def read_answer(one, keep=False):
     while left > 0:
         got = one.recv_into(block, min(left, BLOCK))
         if not got:
-            raise NoAnswer("the answer is cut")
+            raise Failed("the answer is cut")
         left -= got
         if keep:
             body += block[:got]
@@ -74,7 +72,7 @@ def _read_chunks(one, body, head_length):
     while not body.endswith(b"0\r\n\r\n"):
         got = one.recv(1 << 16)
         if not got:
-            raise NoAnswer("the answer is cut")
+            raise Failed("the answer is cut")
         body += got
     return body, head_length + len(body)
 

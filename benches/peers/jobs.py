@@ -56,7 +56,7 @@ class Job:
 
 def every_job():
     """By name, in the order of the tables."""
-    jobs = [*_http(), _h2load(), _access_log(), *_latency(), _fastcgi(), *_files(), _upload(), _websocket(), _memory()]
+    jobs = [*_http(), *_http_otherwise(), *_latency(), _fastcgi(), *_files(), *_others()]
     return {job.name: job for job in jobs}
 
 
@@ -82,8 +82,16 @@ def _http():
             )
 
 
-def _access_log():
-    return Job(
+def _http_otherwise():
+    yield Job(
+        name="h2load",
+        title="As seen by h2load in place of wrk: 127 B, 64 connections",
+        needs="http",
+        probe="/bytes/127",
+        prepare=_fixed(load.h2load, "/bytes/127", 64),
+        programs=("h2load",),
+    )
+    yield Job(
         name="access-log",
         title="With and without an access log: 127 B, 64 connections",
         needs="log",
@@ -96,8 +104,8 @@ def _access_log():
 
 def _latency():
     for name, title, choose, share, quick in (
-        ("rate-all", "half of what the slowest one bears", min, SHARE_OF_SLOWEST, True),
-        ("rate-nginx", "70 % of what nginx bears", _of_yardstick, SHARE_OF_YARDSTICK, False),
+        ("rate-all", "half of what the slowest one bears", lambda bears: min(bears.values()), SHARE_OF_SLOWEST, True),
+        ("rate-nginx", "70 % of what nginx bears", lambda bears: bears.get(proxies.YARDSTICK) or max(bears.values()), SHARE_OF_YARDSTICK, False),
     ):
         yield Job(
             name=name,
@@ -116,23 +124,8 @@ def _equal_rate(choose, share, servers, seconds):
     for server in servers:
         result = load.wrk(server, "/bytes/127", 64, seconds)
         bears[server.proxy.NAME] = result.requests / result.seconds
-    rate = int(share * (choose(bears.values()) if choose is min else choose(bears)))
+    rate = int(share * choose(bears))
     return lambda server, seconds: load.at_rate(server, "/bytes/127", 64, rate, seconds)
-
-
-def _of_yardstick(bears):
-    return bears.get(proxies.YARDSTICK) or max(bears.values())
-
-
-def _h2load():
-    return Job(
-        name="h2load",
-        title="As seen by h2load in place of wrk: 127 B, 64 connections",
-        needs="http",
-        probe="/bytes/127",
-        prepare=_fixed(load.h2load, "/bytes/127", 64),
-        programs=("h2load",),
-    )
 
 
 def _fastcgi():
@@ -170,28 +163,22 @@ def _files():
     )
 
 
-def _upload():
-    return Job(
+def _others():
+    yield Job(
         name="upload-100m",
         title="An upload of 100 MB that the backend reads and drops, 1 connection",
         needs="upload",
         probe="/bytes/127",
         prepare=lambda *_: lambda server, seconds: load.transfers(client.uploads(server.port, "/upload", UPLOAD, seconds)),
     )
-
-
-def _websocket():
-    return Job(
+    yield Job(
         name="websocket",
         title="WebSocket echo: messages of 125 B there and back, 64 connections",
         needs="websocket",
         probe="/bytes/127",
         prepare=_fixed(load.websockets, "/echo", 64),
     )
-
-
-def _memory():
-    return Job(
+    yield Job(
         name="memory",
         title=f"Memory: after one request, and with {IDLE_CONNECTIONS:,} idle connections",
         needs="idle",

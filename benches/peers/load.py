@@ -7,11 +7,10 @@ wrk: as many requests as go; `programs/rate.c`: at fixed moments; h2load: the sa
 import dataclasses
 import json
 import math
-import subprocess
 
-import child
 import client
-from machine import HERE
+from common import processes
+from place import PROGRAMS
 
 GRACE_SECONDS = 30
 
@@ -36,7 +35,7 @@ def wrk(server, path, connections, seconds, by_bytes=False):
 
     `by_bytes`: large answers are counted by their bytes, for those that the end cut off cost the proxy something, too.
     """
-    words = ["-t1", f"-c{connections}", f"-d{math.ceil(seconds)}s", "--timeout", "20s", "-s", HERE / "programs/report.lua"]
+    words = ["-t1", f"-c{connections}", f"-d{math.ceil(seconds)}s", "--timeout", "20s", "-s", PROGRAMS / "report.lua"]
     seen = _json_of([server.place.programs["wrk"], *words, f"http://127.0.0.1:{server.port}{path}"], seconds)
     requests = seen.pop("requests")
     whole = seen.pop("bytes")
@@ -63,7 +62,7 @@ def h2load(server, path, connections, seconds):
     log = server.scratch / "h2load.log"
     log.unlink(missing_ok=True)
     words = ["--h1", "-t1", f"-c{connections}", f"-D{math.ceil(seconds)}", f"--log-file={log}"]
-    _run([server.place.programs["h2load"], *words, f"http://127.0.0.1:{server.port}{path}"], seconds)
+    processes.run([server.place.programs["h2load"], *words, f"http://127.0.0.1:{server.port}{path}"], seconds + GRACE_SECONDS)
     with open(log, encoding="ascii") as lines:
         rows = [line.split("\t") for line in lines]
     took = [int(row[2]) for row in rows if row[1] == "200"]
@@ -84,15 +83,4 @@ def _of_times(took, seconds, errors):
 
 def _json_of(words, seconds):
     """The last line that a program prints."""
-    return json.loads(_run(words, seconds).splitlines()[-1])
-
-
-def _run(words, seconds):
-    words = [str(word) for word in words]
-    try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=seconds + GRACE_SECONDS)
-    except subprocess.TimeoutExpired as late:
-        raise child.Failed(f"{words[0]} is not over after {seconds + GRACE_SECONDS} s") from late
-    if done.returncode != 0 or not done.stdout.strip():
-        raise child.Failed(f"{words[0]} ended with {done.returncode}: {done.stderr.strip()[-300:]}")
-    return done.stdout
+    return json.loads(processes.run(words, seconds + GRACE_SECONDS).splitlines()[-1])

@@ -9,27 +9,20 @@ In: words as above. Out: Markdown on standard output, news on standard error; 0,
 Never: a process or file that is left behind, or numbers of two runs beside each other.
 """
 
-import argparse
-import datetime
 import os
-import pathlib
-import shlex
-import signal
-import subprocess
 import sys
 import tempfile
 import time
 
 sys.dont_write_bytecode = True
-
-import child  # noqa: E402
-import jobs  # noqa: E402
-import machine  # noqa: E402
-import place  # noqa: E402
-import proxies  # noqa: E402
-import report  # noqa: E402
-import rounds  # noqa: E402
-import targets  # noqa: E402
+sys.path.insert(1, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import jobs
+import place
+import proxies
+import rounds
+import tables
+import targets
+from common import bench, machine, programs
 
 FULL = {"rounds": 5, "seconds": 2.0}
 QUICK = {"rounds": 3, "seconds": 1.0}
@@ -45,39 +38,26 @@ def main():
         for job in every.values():
             print(f"{job.name:<14} {'quick' if job.quick else '     '} {job.title}")
         return 0
-    # Ends as it does at its own end: with everything that it started.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda received, _: sys.exit(128 + received))
     chosen_jobs = [job for job in every.values() if _is_chosen(job, every, words)]
     chosen = [proxy for proxy in proxies.ALL.values() if proxy.NAME in words.peers]
-    programs = _programs(chosen_jobs, chosen, words.binary)
-    missing = NEEDED - programs.keys()
-    if missing:
-        machine.say(f"missing: {', '.join(sorted(missing))}")
-        return 1
+    names = {*NEEDED, *(name for job in chosen_jobs for name in job.programs)}
+    names |= {proxy.PROGRAM for proxy in chosen if proxy.PROGRAM} - {"lxcproxy"}
+    there = {**programs.install(names, NEEDED), "lxcproxy": programs.lxcproxy(words.binary)}
     with tempfile.TemporaryDirectory(prefix=f"lxcproxy-bench-{os.getpid()}-") as directory:
-        tables = _measure(pathlib.Path(directory), programs, chosen_jobs, chosen, words)
-    verdicts = targets.judge({job.name: rows for job, rows in tables})
-    text = report.document(_about(programs, words), tables, verdicts)
-    print(text, end="")
-    if words.write:
-        report.write(words.write, text)
-    broke = any(row.broke for _, rows in tables for row in rows)
-    missed = any(verdict.met is False for verdict in verdicts)
-    return int(broke or (words.check and missed))
+        measured = _measure(directory, there, chosen_jobs, chosen, words)
+    judged = targets.judge({job.name: rows for job, rows in measured})
+    header = bench.header(_rounds(words), programs.versions(there, built=not words.binary))
+    broke = any(row.broke for _, rows in measured for row in rows)
+    return bench.conclude(words, tables.document(header, measured, judged), judged, broke)
 
 
 def _arguments(every):
-    parser = argparse.ArgumentParser(prog="benches/peers/run", description="lxcproxy beside its peers: speed and memory.")
-    parser.add_argument("--quick", action="store_true", help="fewer jobs, shorter rounds")
+    parser = bench.parser("lxcproxy beside its peers: speed and memory.", quick="fewer jobs, shorter rounds")
     parser.add_argument("--list", action="store_true", help="print the jobs, and end")
     parser.add_argument("--only", action="append", default=[], metavar="JOB", help="only jobs that begin so; may be repeated")
     parser.add_argument("--peers", default=",".join(proxies.ALL), metavar="A,B", help="only these beside lxcproxy; `relay` is the floor")
-    parser.add_argument("--binary", metavar="PATH", help="an lxcproxy to take, in place of the release build of this checkout")
     parser.add_argument("--rounds", type=int, metavar="N", help="how often each is measured (full: 5, quick: 3)")
     parser.add_argument("--seconds", type=float, metavar="S", help="how long each time (full: 2, quick: 1; wrk: whole seconds)")
-    parser.add_argument("--write", metavar="FILE", help="a Markdown document with the markers of this program")
-    parser.add_argument("--check", action="store_true", help="end with 1 if a target is missed")
     words = parser.parse_args()
     defaults = QUICK if words.quick else FULL
     words.rounds = words.rounds or defaults["rounds"]
@@ -102,41 +82,21 @@ def _is_chosen(job, every, words):
     return job.quick or not words.quick
 
 
-def _programs(chosen_jobs, chosen, binary):
-    names = {*NEEDED, *(name for job in chosen_jobs for name in job.programs)}
-    names |= {proxy.PROGRAM for proxy in chosen if proxy.PROGRAM} - {"lxcproxy"}
-    return {**machine.install(names), "lxcproxy": machine.lxcproxy(binary)}
-
-
-def _measure(directory, programs, chosen_jobs, chosen, words):
+def _measure(directory, there, chosen_jobs, chosen, words):
     """[(job, rows)], in the order of the jobs."""
-    compiled = machine.compile_programs(directory)
-    files = child.allow_files()
+    files = machine.allow_files()
     if files < 2 * jobs.IDLE_CONNECTIONS:
-        machine.say(f"only {files} open files are allowed: jobs with many connections may fail")
-    tables = []
-    with place.Place(directory, programs, compiled) as here:
+        bench.say(f"only {files} open files are allowed: jobs with many connections may fail")
+    measured = []
+    with place.Place(directory, there) as here:
         # The clients, too, stay off the core of the proxies.
         os.sched_setaffinity(0, {here.load_core})
         for number, job in enumerate(chosen_jobs, 1):
-            machine.say(f"{number} of {len(chosen_jobs)}: {job.title}")
+            bench.say(f"{number} of {len(chosen_jobs)}: {job.title}")
             begin = time.monotonic()
-            tables.append((job, rounds.run(job, here, chosen, words.rounds, words.seconds)))
-            machine.say(f"{time.monotonic() - begin:.0f} s")
-    return tables
-
-
-def _about(programs, words):
-    """What was run, when and where."""
-    command = shlex.join(["benches/peers/run", *sys.argv[1:]])
-    when = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-    versions = [f"{name} {machine.version(name, path)}" for name, path in sorted(programs.items())]
-    built = "" if words.binary else machine.revision()
-    return [
-        f"`{command}`, {when}; {_rounds(words)}",
-        machine.describe(),
-        ", ".join(versions) + (f"; lxcproxy is commit {built}" if built else ""),
-    ]
+            measured.append((job, rounds.run(job, here, chosen, words.rounds, words.seconds)))
+            bench.say(f"{time.monotonic() - begin:.0f} s")
+    return measured
 
 
 def _rounds(words):
@@ -144,8 +104,4 @@ def _rounds(words):
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except (child.Failed, OSError, ValueError, subprocess.SubprocessError) as error:
-        machine.say(str(error))
-        sys.exit(1)
+    bench.run(main)

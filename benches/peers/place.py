@@ -13,8 +13,11 @@ import os
 import pathlib
 import socket
 
-import child
+from common import machine
+from common.processes import Process, run
 
+PROGRAMS = pathlib.Path(__file__).resolve().parent / "programs"
+COMPILE_SECONDS = 120
 SIZES = {"1K": 1 << 10, "100K": 100 << 10, "100M": 100 << 20}
 # More than all kept connections of all proxies together: each of them holds a worker, used or not.
 PHP_WORKERS = 40
@@ -35,21 +38,24 @@ pm.max_children = {workers}
 class Place:
     """The directory, and what listens in it."""
 
-    def __init__(self, directory, programs, compiled):
+    def __init__(self, directory, programs):
         self.directory = pathlib.Path(directory)
         self.programs = programs
-        self.compiled = compiled
+        # The programs in C: their paths by their names.
+        self.compiled = {source.stem: self.directory / source.stem for source in PROGRAMS.glob("*.c")}
         self.root = self.directory / "root"
         self.documents = self.root / "srv"
         self.app_socket = self.root / "run/app.sock"
         self.php_socket = self.root / "run/php.sock"
-        self.proxy_core, self.load_core = child.cores()
-        self._children = []
+        self.proxy_core, self.load_core = machine.cores()
+        self._processes = []
         self._count = 0
 
     def __enter__(self):
         # php-fpm's workers are another user's.
         self.directory.chmod(0o755)
+        for name, path in self.compiled.items():
+            run([self.programs["gcc"], "-O2", "-Wall", "-o", path, PROGRAMS / f"{name}.c"], COMPILE_SECONDS)
         (self.documents / "files").mkdir(parents=True)
         self.app_socket.parent.mkdir()
         for name, size in SIZES.items():
@@ -58,7 +64,7 @@ class Place:
                     file.write(b"x" * min(1 << 20, size - begin))
         (self.documents / "hello.php").write_text('<?php header("Content-Type: text/plain"); echo "hello\\n";\n', encoding="ascii")
         try:
-            self._listen("backend", [self.compiled["backend"], self.app_socket], self.app_socket)
+            self._listen([self.compiled["backend"], self.app_socket], self.app_socket)
             if "php-fpm8.2" in self.programs:
                 self._start_php()
         except BaseException:
@@ -67,7 +73,7 @@ class Place:
         return self
 
     def __exit__(self, *_):
-        for one in self._children:
+        for one in self._processes:
             one.stop()
 
     def scratch(self, name):
@@ -82,18 +88,12 @@ class Place:
         pool = self.scratch("php-fpm") / "pool.conf"
         pool.write_text(PHP_POOL.format(directory=self.directory, user=user, workers=PHP_WORKERS), encoding="utf-8")
         # -n: no php.ini, the same everywhere.
-        self._listen("php-fpm", [self.programs["php-fpm8.2"], "-n", "-y", pool, "-F"], self.php_socket)
+        self._listen([self.programs["php-fpm8.2"], "-n", "-y", pool, "-F"], self.php_socket)
 
-    def _listen(self, name, command, path):
-        one = child.Child(name, command, self.load_core, self.directory / f"{name}.log")
-        self._children.append(one)
+    def _listen(self, command, path):
+        one = Process(command, self.directory / f"{path.stem}.log", core=self.load_core)
+        self._processes.append(one)
         one.wait_for(lambda: _accepts(path))
-
-
-def free_port():
-    """A port of 127.0.0.1 that nobody has."""
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return one.getsockname()[1]
 
 
 def _accepts(path):

@@ -10,17 +10,17 @@ import math
 import statistics
 import time
 
-import child
 import client
 import jobs
 import load
-import machine
-import place as places
 import proxies
+from common.bench import say
+from common.machine import free_port
+from common.processes import Failed, Process
 
+# How long connections have said nothing when their memory is read, and how many come after that.
+IDLE_SECONDS, LATE_CONNECTIONS = 5, 10
 # What every proxy has to tell the backend.
-# How long connections have said nothing when their memory is read.
-IDLE_SECONDS = 5
 FIELDS = ("host", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-real-ip")
 
 
@@ -31,7 +31,7 @@ class Row:
     label: str
     proxy: str
     variant: jobs.Variant = jobs.PLAIN
-    # By name: `per_second`, `cpu` (us a request), `p50` and `p99` (us), `memory` and `peak` (KiB), `idle` (KiB more).
+    # By name: `per_second`, `cpu` (us a request), `p50` and `p99` (us), `memory` and `peak` (bytes), `idle` (bytes more).
     numbers: dict = dataclasses.field(default_factory=dict)
     note: str = ""
     broke: bool = False
@@ -43,22 +43,22 @@ class Server:
     def __init__(self, place, proxy, variant, probe):
         self.place = place
         self.proxy = proxy
-        self.port = places.free_port()
+        self.port = free_port()
         self.scratch = place.scratch(proxy.PROGRAM or "relay")
         words, environment = proxy.command(place.programs.get(proxy.PROGRAM), place, self.scratch, self.port, variant)
-        self.child = child.Child(proxy.NAME, words, place.proxy_core, self.scratch / "output", environment)
+        self.process = Process(words, self.scratch / "output", environment, place.proxy_core)
         try:
-            self.child.wait_for(lambda: client.answers(self.port, probe))
+            self.process.wait_for(lambda: client.answers(self.port, probe))
             self._check_fields()
         except BaseException:
-            self.child.stop()
+            self.process.stop()
             raise
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self.child.stop()
+        self.process.stop()
 
     def _check_fields(self):
         """An equal job: the backend is told the same by all. The relay tells it nothing."""
@@ -67,7 +67,7 @@ class Server:
         text = client.get(self.port, "/head")[0].decode(errors="replace").lower()
         missing = [name for name in FIELDS if f"\r\n{name}:" not in text]
         if missing:
-            raise child.Failed(f"{self.proxy.NAME} does not send {', '.join(missing)}")
+            raise Failed(f"{self.proxy.NAME} does not send {', '.join(missing)}")
 
 
 def run(job, place, chosen, rounds, seconds):
@@ -111,8 +111,8 @@ def _noted(row):
         yield
     except load.Overloaded as error:
         row.note = str(error)
-    except (child.Failed, client.NoAnswer, OSError) as error:
-        machine.say(f"{row.label}: {error}")
+    except (Failed, OSError) as error:
+        say(f"{row.label}: {error}")
         row.note, row.broke = "failed", True
 
 
@@ -134,19 +134,18 @@ def _measure(job, rows, servers, rounds, seconds):
 
 
 def _sample(server, put_on, seconds):
-    before = server.child.cpu_seconds()
+    before = server.process.processor_seconds()
     result = put_on(server, seconds)
-    used = server.child.cpu_seconds() - before
+    used = server.process.processor_seconds() - before
     if result.errors or not result.requests:
-        raise child.Failed(f"{result.errors} errors in {result.requests:.0f} requests; {server.child.last_words()}")
-    memory, peak = server.child.memory()
+        raise Failed(f"{result.errors} errors in {result.requests:.0f} requests; {server.process.last_words()}")
     return {
         "per_second": result.requests / result.seconds,
         "cpu": 1e6 * used / result.requests,
         "p50": result.p50,
         "p99": result.p99,
-        "memory": memory,
-        "peak": peak,
+        "memory": server.process.resident(),
+        "peak": server.process.peak(),
     }
 
 
@@ -156,13 +155,13 @@ def _measure_memory(rows, servers):
             continue
         with _noted(row):
             server = servers[row.label]
-            before, _ = server.child.memory()
-            held = client.hold_idle(server.port, "/bytes/127", jobs.IDLE_CONNECTIONS)
+            before = server.process.resident()
+            held = client.hold_idle(server.port, "/bytes/127", jobs.IDLE_CONNECTIONS - LATE_CONNECTIONS)
             try:
                 # They are idle when they have been for a while. Allocators give memory back when somebody asks for some.
                 time.sleep(IDLE_SECONDS)
-                held += client.hold_idle(server.port, "/bytes/127", jobs.IDLE_CONNECTIONS // 1000)
-                after, peak = server.child.memory()
+                held += client.hold_idle(server.port, "/bytes/127", LATE_CONNECTIONS)
+                after, peak = server.process.resident(), server.process.peak()
             finally:
                 client.release(held)
             row.numbers = {"memory": before, "held": after, "idle": after - before, "peak": peak}

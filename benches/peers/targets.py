@@ -3,32 +3,10 @@
 In: rows by job. Out: one line per target: what, the target, the number, met or not. Never: a target without its job: that one is "not measured".
 """
 
-import dataclasses
-from collections.abc import Callable
+import math
 
 import proxies
-
-MIB = 1024
-
-
-@dataclasses.dataclass(frozen=True)
-class Target:
-    """`look` tells the number from the job's rows (by label), or nothing if a row is missing; it may have at most `most`."""
-
-    what: str
-    job: str
-    look: Callable
-    most: float
-    unit: str
-
-
-@dataclasses.dataclass
-class Verdict:
-    """A target, and what came of it. `met` is nothing if it was not measured; what lxcproxy could not do at all is missed."""
-
-    target: Target
-    number: float | None
-    met: bool | None
+from common.report import Target
 
 
 def _ratio(name, other):
@@ -50,37 +28,37 @@ def _cost_of_log(rows):
 
 
 def _mebibytes(name):
-    return lambda rows: rows[proxies.OURS][name] / MIB
+    return lambda rows: rows[proxies.OURS][name] / 2**20
 
 
 NGINX = f"x {proxies.YARDSTICK}"
-TARGETS = [
-    Target("HTTP over a unix socket, CPU per request", "http-127-64", _ratio("cpu", proxies.YARDSTICK), 0.90, NGINX),
-    Target("HTTP over a unix socket, CPU per request", "http-127-64", _ratio("cpu", proxies.FLOOR), 1.15, "x the relay"),
-    Target("HTTP, p99 at equal load (half of what the slowest bears)", "rate-all", _to_best_peer("p99"), 1.0, "x the best peer"),
-    Target("HTTP, p99 at equal load (70 % of what nginx bears)", "rate-nginx", _to_best_peer("p99"), 1.0, "x the best peer"),
-    Target("access log, CPU per request", "access-log", _cost_of_log, 1.0, "us more"),
-    Target("FastCGI, CPU per request", "fastcgi", _ratio("cpu", proxies.YARDSTICK), 0.90, NGINX),
-    Target("a file of 1 KB, CPU per request", "file-1k", _ratio("cpu", proxies.YARDSTICK), 1.0, NGINX),
-    Target("a file of 100 KB, CPU per request", "file-100k", _ratio("cpu", proxies.YARDSTICK), 1.0, NGINX),
-    Target("a file of 100 MB, CPU per request", "file-100m", _ratio("cpu", proxies.YARDSTICK), 1.0, NGINX),
-    Target("memory, idle", "memory", _mebibytes("memory"), 15, "MB"),
-    Target("memory, 10,000 idle connections more", "memory", _mebibytes("idle"), 80, "MB"),
+# What, of which job, how its number is found in the rows (by label), the most that it may be.
+PROMISES = [
+    ("HTTP over a unix socket, CPU per request", "http-127-64", _ratio("cpu", proxies.YARDSTICK), 0.90, NGINX),
+    ("HTTP over a unix socket, CPU per request", "http-127-64", _ratio("cpu", proxies.FLOOR), 1.15, "x the relay"),
+    ("HTTP, p99 at equal load (half of what the slowest bears)", "rate-all", _to_best_peer("p99"), 1.0, "x the best peer"),
+    ("HTTP, p99 at equal load (70 % of what nginx bears)", "rate-nginx", _to_best_peer("p99"), 1.0, "x the best peer"),
+    ("access log, CPU per request", "access-log", _cost_of_log, 1.0, "us more"),
+    ("FastCGI, CPU per request", "fastcgi", _ratio("cpu", proxies.YARDSTICK), 0.90, NGINX),
+    ("a file of 1 KB, CPU per request", "file-1k", _ratio("cpu", proxies.YARDSTICK), 1.0, NGINX),
+    ("a file of 100 KB, CPU per request", "file-100k", _ratio("cpu", proxies.YARDSTICK), 1.0, NGINX),
+    ("a file of 100 MB, CPU per request", "file-100m", _ratio("cpu", proxies.YARDSTICK), 1.0, NGINX),
+    ("memory, idle", "memory", _mebibytes("memory"), 15, "MB"),
+    ("memory, 10,000 idle connections more", "memory", _mebibytes("idle"), 80, "MB"),
 ]
 
 
 def judge(tables):
     """`tables`: rows by the name of their job."""
-    return [_verdict(target, tables.get(target.job, [])) for target in TARGETS]
+    return [Target(what, _measured(look, tables.get(job, [])), most, unit) for what, job, look, most, unit in PROMISES]
 
 
-def _verdict(target, rows):
+def _measured(look, rows):
+    """Nothing if a row is missing; what lxcproxy could not do at all is missed."""
     if any(row.proxy == proxies.OURS and row.note for row in rows):
-        return Verdict(target, None, False)
-    measured = {row.label: row.numbers for row in rows if row.numbers}
+        return math.inf
     try:
         # What is shown is what is judged.
-        number = round(target.look(measured), 2)
+        return round(look({row.label: row.numbers for row in rows if row.numbers}), 2)
     except (KeyError, ValueError, ZeroDivisionError):
-        return Verdict(target, None, None)
-    return Verdict(target, number, number <= target.most)
+        return None

@@ -7,9 +7,9 @@ import http.client
 import json
 import os
 
-import machine
-from manifests import REVISION, SOCKET, host
-from processes import Failed, Process
+from common.machine import free_port
+from common.manifests import REVISION, SOCKET, host
+from common.processes import Failed, Process
 
 
 class Caddy:
@@ -19,8 +19,8 @@ class Caddy:
 
     def __init__(self, place, root, apps):
         """Writes its configuration into a directory of its own."""
-        self._program, self._place, self._root = machine.caddy(), place, root
-        self.address, self._admin = ("127.0.0.1", machine.free_port()), ("127.0.0.1", machine.free_port())
+        self._place, self._root = place, root
+        self.address, self._admin = ("127.0.0.1", free_port()), ("127.0.0.1", free_port())
         server = {
             "listen": [f"127.0.0.1:{self.address[1]}"],
             "automatic_https": {"disable": True},
@@ -37,7 +37,7 @@ class Caddy:
     def start(self):
         """Starts it; it is not ready yet."""
         private = {"XDG_DATA_HOME": self._place, "XDG_CONFIG_HOME": self._place, "HOME": self._place}
-        command = [self._program, "run", "--config", os.path.join(self._place, "caddy.json")]
+        command = ["caddy", "run", "--config", os.path.join(self._place, "caddy.json")]
         return Process(command, os.path.join(self._place, "log"), private)
 
     def change(self, number, revision):

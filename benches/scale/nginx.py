@@ -4,11 +4,10 @@ In: a directory, the backend's root. Out: a process, its address. Never: a list 
 """
 
 import os
-import subprocess
 
-from machine import free_port
-from manifests import REVISION, SOCKET, host
-from processes import Failed, Process
+from common.machine import free_port
+from common.manifests import REVISION, SOCKET, host
+from common.processes import Process, run
 
 _CONFIGURATION = """\
 {user}daemon off; worker_processes auto; pid {place}/pid; error_log {place}/error;
@@ -45,34 +44,27 @@ class Nginx:
 
     def __init__(self, place, root, apps):
         """Writes its configuration into a directory of its own."""
-        self._place, self._configuration = place, os.path.join(place, "nginx.conf")
+        self._place, configuration = place, os.path.join(place, "nginx.conf")
+        self._command = ["nginx", "-e", os.path.join(place, "error"), "-c", configuration]
         self.address = ("127.0.0.1", free_port())
         os.makedirs(os.path.join(place, "sites"))
         # Its workers would be somebody else, who may not look into our directory.
         user = "user root; " if os.geteuid() == 0 else ""
-        with open(self._configuration, "w", encoding="ascii") as file:
+        with open(configuration, "w", encoding="ascii") as file:
             file.write(_CONFIGURATION.format(user=user, place=place, socket=root + SOCKET, hash=max(512, 4 * apps)))
         for number in range(apps):
             self._write(os.path.join(place, "sites", f"{host(number)}.conf"), number, 0)
 
     def start(self):
         """Starts it; it is not ready yet."""
-        return Process([*self._command(), "-c", self._configuration], os.path.join(self._place, "log"))
+        return Process(self._command, os.path.join(self._place, "log"))
 
     def change(self, number, revision):
         """Changes one file, and has everything read again, as an administrator does: `nginx -s reload`."""
         site = os.path.join(self._place, "sites", f"{host(number)}.conf")
         self._write(f"{site}.new", number, revision)
         os.rename(f"{site}.new", site)
-        try:
-            done = subprocess.run([*self._command(), "-c", self._configuration, "-s", "reload"], capture_output=True, text=True, timeout=120)
-        except subprocess.TimeoutExpired as error:
-            raise Failed("no reload within 120 s") from error
-        if done.returncode:
-            raise Failed(f"the reload failed: {done.stderr.strip()[-200:]}")
-
-    def _command(self):
-        return ["nginx", "-e", os.path.join(self._place, "error")]
+        run([*self._command, "-s", "reload"], 120)
 
     def _write(self, path, number, revision):
         with open(path, "w", encoding="ascii") as file:

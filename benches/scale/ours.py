@@ -11,12 +11,11 @@ import shutil
 import statistics
 import time
 
-import load
-import manifests
-from client import Client
-from daemon import Daemon
-from machine import say
-from processes import Failed
+from common import load, manifests
+from common.bench import say
+from common.client import Client
+from common.daemon import Daemon
+from common.processes import Failed
 
 # Connections of the load that looks up hosts.
 _CONNECTIONS = 16

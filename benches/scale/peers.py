@@ -10,12 +10,12 @@ import shutil
 import statistics
 import time
 
-import load
-import manifests
-from client import Client
-from machine import available, say
+from common import load, manifests
+from common.bench import say
+from common.client import Client
+from common.machine import available
+from common.processes import Failed
 from ours import live
-from processes import Failed
 
 # A peer that needs more of the memory that is free than this is not tried.
 _MOST_MEMORY = 0.6
@@ -63,7 +63,7 @@ def _measure(peer, settings, place, apps):
         with Client(peer.address, settings.peer_patience) as client:
             for number in sorted({0, apps // 2, apps - 1}):
                 # A peer that does not bear so many ends, or is not ready in time.
-                _wait_up(process, client, number, began, settings.peer_patience)
+                process.wait_for(lambda: client.revision(manifests.host(number)) == "0", began + settings.peer_patience - time.monotonic())
         start = time.monotonic() - began
         process.settle(settings.peer_patience)
         memory = process.resident_together()
@@ -81,11 +81,3 @@ def _measure(peer, settings, place, apps):
             for seed in range(settings.rounds)
         ]
     return Result(start, changes, change_processor, memory, memory_after, statistics.median(costs))
-
-
-def _wait_up(process, client, number, began, patience):
-    while client.revision(manifests.host(number)) != "0":
-        process.assert_alive()
-        if time.monotonic() > began + patience:
-            raise Failed(f"no answer within {patience} s")
-        time.sleep(0.01)

@@ -5,8 +5,8 @@ In: what was measured. Out: Markdown. Never: a measurement.
 
 import statistics
 
-from client import percentile
-from report import Target, figure, megabytes, milliseconds, table
+from common.client import percentile
+from common.report import Target, figure, megabytes, milliseconds, table
 
 # Sizes for which a change has a target, and the least for which memory per App says anything.
 _CHANGE_SIZES = (10, 10_000, 100_000)

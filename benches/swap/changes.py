@@ -8,7 +8,7 @@ import itertools
 import random
 import time
 
-import manifests
+from common import manifests
 
 # Of every ten changes, one is to an App that is under load.
 _BUSY_ONE_IN = 10

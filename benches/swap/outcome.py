@@ -7,8 +7,8 @@ import collections
 import dataclasses
 import statistics
 
-import report
-from report import Target, figure, megabytes
+from common import report
+from common.report import Target, figure, megabytes
 
 # Memory is flat if it has grown by no more than this part of it, and this many bytes: what the allocator keeps is not the same each time.
 _GROWTH_PART, _GROWTH = 0.10, 2_000_000

@@ -12,7 +12,6 @@
 #define _GNU_SOURCE
 #include "net.h"
 
-#define READABLE (EPOLLIN | EPOLLRDHUP | EPOLLET)
 #define HEAD_ROOM 8192
 
 enum state { HEAD, DROP, ECHO };
@@ -153,7 +152,7 @@ static int echo(struct connection *one) {
 }
 
 /* Reads until nothing is left, or an answer waits for room. Whether the connection lives. */
-static int work(struct connection *one, int to_the_end) {
+static int take(struct connection *one, int to_the_end) {
     while (!one->out_length) {
         char *room = one->state == DROP ? sink : one->in + one->have;
         size_t size = one->state == DROP ? sizeof sink : HEAD_ROOM - one->have;
@@ -184,30 +183,17 @@ static void accept_all(int listener) {
     }
 }
 
+static void work(void *owner, int ending) {
+    struct connection *one = owner;
+    int waited = one->out_length != 0, lives = !waited || flush(one);
+    if (waited && !one->out_length) interest(epoll, EPOLL_CTL_MOD, one->fd, READABLE, one);
+    if (!lives || !take(one, ending)) close_connection(one);
+}
+
 int main(int count, char **words) {
     if (count != 2) return fprintf(stderr, "usage: backend SOCKET\n"), 2;
     struct sockaddr_un here = unix_path(words[1]);
     int listener = listen_at(&here, sizeof here, AF_UNIX);
-    epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (epoll < 0) fatal("epoll_create1");
-    interest(epoll, EPOLL_CTL_ADD, listener, EPOLLIN, NULL);
-    for (;;) {
-        struct epoll_event events[512];
-        int ready = epoll_wait(epoll, events, 512, -1);
-        if (ready < 0 && errno != EINTR) fatal("epoll_wait");
-        for (int i = 0; i < ready; i++) {
-            struct connection *one = events[i].data.ptr;
-            if (!one) {
-                accept_all(listener);
-                continue;
-            }
-            int lives = 1, ending = (events[i].events & (EPOLLHUP | EPOLLRDHUP | EPOLLERR)) != 0;
-            if (one->out_length) {
-                lives = flush(one);
-                if (lives && !one->out_length) interest(epoll, EPOLL_CTL_MOD, one->fd, READABLE, one);
-            }
-            if (lives) lives = work(one, ending);
-            if (!lives) close_connection(one);
-        }
-    }
+    epoll = new_epoll();
+    serve_all(epoll, listener, accept_all, work, NULL);
 }

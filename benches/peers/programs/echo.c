@@ -68,8 +68,8 @@ int main(int count, char **words) {
     struct sockaddr_in there = loopback(words[1]);
     struct timeval limit = {.tv_sec = 10};
     struct socket *all = calloc(connections, sizeof *all);
-    int epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (epoll < 0 || !all) fatal("epoll_create1");
+    int epoll = new_epoll();
+    if (!all) fatal("calloc");
     for (size_t i = 0; i < connections; i++) {
         all[i].fd = connect_to(&there, sizeof there, AF_INET);
         setsockopt(all[i].fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);

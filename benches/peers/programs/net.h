@@ -31,6 +31,14 @@ static inline uint64_t now_ns(void) {
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+#define READABLE (EPOLLIN | EPOLLRDHUP | EPOLLET)
+
+static inline int new_epoll(void) {
+    int epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (epoll < 0) fatal("epoll_create1");
+    return epoll;
+}
+
 /* A new element of `epoll`, or (with EPOLL_CTL_MOD) another interest of an old one. */
 static inline void interest(int epoll, int operation, int fd, uint32_t events, void *owner) {
     struct epoll_event event = {.events = events, .data.ptr = owner};
@@ -69,6 +77,25 @@ static inline int connect_to(const void *address, socklen_t length, int family) 
     if (connect(fd, address, length) < 0) fatal("connect");
     if (family == AF_INET) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     return fd;
+}
+
+/*
+ * For ever: `accept` what is new, `work` for each owner that something happened to (`ending`: its other side says no more), then `rest`.
+ * The compiler puts all of them into one function.
+ */
+static inline void serve_all(int epoll, int listener, void (*accept)(int), void (*work)(void *, int ending), void (*rest)(void)) {
+    interest(epoll, EPOLL_CTL_ADD, listener, EPOLLIN, NULL);
+    for (;;) {
+        struct epoll_event events[512];
+        int ready = epoll_wait(epoll, events, 512, -1);
+        if (ready < 0 && errno != EINTR) fatal("epoll_wait");
+        for (int i = 0; i < ready; i++) {
+            int ending = (events[i].events & (EPOLLHUP | EPOLLRDHUP | EPOLLERR)) != 0;
+            if (events[i].data.ptr) work(events[i].data.ptr, ending);
+            else accept(listener);
+        }
+        if (rest) rest();
+    }
 }
 
 static inline int by_size(const void *left, const void *right) {

@@ -69,9 +69,9 @@ int main(int count, char **words) {
     struct sockaddr_in there = loopback(words[1]);
     char request[1024];
     int length = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%s\r\n\r\n", words[2], words[1]);
-    int epoll = epoll_create1(EPOLL_CLOEXEC);
+    int epoll = new_epoll();
     idle = calloc(connections, sizeof *idle);
-    if (epoll < 0 || !idle) fatal("epoll_create1");
+    if (!idle) fatal("calloc");
     for (size_t i = 0; i < connections; i++) {
         struct connection *one = calloc(1, sizeof *one);
         if (!one) fatal("calloc");

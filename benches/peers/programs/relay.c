@@ -7,8 +7,6 @@
 #define _GNU_SOURCE
 #include "net.h"
 
-#define READABLE (EPOLLIN | EPOLLRDHUP | EPOLLET)
-
 /* One side of a pair. `rest` is what its socket had no room for: until it is gone, the other side is not read. */
 struct side {
     int fd;
@@ -18,6 +16,7 @@ struct side {
 };
 
 static int epoll;
+static struct sockaddr_un up;
 static char buffer[65536];
 
 static struct side *closed[1024];
@@ -81,40 +80,29 @@ static void carry(struct side *from, int to_the_end) {
     }
 }
 
-static void accept_one(int listener, const struct sockaddr_un *up) {
+static void accept_one(int listener) {
     int on = 1, fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) return;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     struct side *client = calloc(1, sizeof *client), *backend = calloc(1, sizeof *backend);
     if (!client || !backend) fatal("calloc");
     *client = (struct side){.fd = fd, .other = backend};
-    *backend = (struct side){.fd = connect_to(up, sizeof *up, AF_UNIX), .other = client};
+    *backend = (struct side){.fd = connect_to(&up, sizeof up, AF_UNIX), .other = client};
     interest(epoll, EPOLL_CTL_ADD, client->fd, READABLE, client);
     interest(epoll, EPOLL_CTL_ADD, backend->fd, READABLE, backend);
+}
+
+static void work(void *owner, int ending) {
+    struct side *side = owner;
+    if (side->fd >= 0 && side->rest && flush(side)) carry(side->other, 1);
+    if (side->fd >= 0) carry(side, ending);
 }
 
 int main(int count, char **words) {
     if (count != 3) return fprintf(stderr, "usage: relay PORT SOCKET\n"), 2;
     struct sockaddr_in here = loopback(words[1]);
-    struct sockaddr_un up = unix_path(words[2]);
+    up = unix_path(words[2]);
     int listener = listen_at(&here, sizeof here, AF_INET);
-    epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (epoll < 0) fatal("epoll_create1");
-    interest(epoll, EPOLL_CTL_ADD, listener, EPOLLIN, NULL);
-    for (;;) {
-        struct epoll_event events[512];
-        int ready = epoll_wait(epoll, events, 512, -1);
-        if (ready < 0 && errno != EINTR) fatal("epoll_wait");
-        for (int i = 0; i < ready; i++) {
-            struct side *side = events[i].data.ptr;
-            if (!side) {
-                accept_one(listener, &up);
-                continue;
-            }
-            int ending = (events[i].events & (EPOLLHUP | EPOLLRDHUP | EPOLLERR)) != 0;
-            if (side->fd >= 0 && side->rest && flush(side)) carry(side->other, 1);
-            if (side->fd >= 0) carry(side, ending);
-        }
-        free_closed();
-    }
+    epoll = new_epoll();
+    serve_all(epoll, listener, accept_one, work, free_closed);
 }
