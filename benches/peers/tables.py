@@ -57,7 +57,7 @@ def _rate(per_second):
 
 
 def _memory(count):
-    return f"{count / 2**20:.1f} MB"
+    return f"{count / 1e6:.1f} MB"
 
 
 # Heading, name of the number, how it is written.

@@ -27,8 +27,8 @@ def _cost_of_log(rows):
     return rows[f"{proxies.OURS}, access log"]["cpu"] - rows[proxies.OURS]["cpu"]
 
 
-def _mebibytes(name):
-    return lambda rows: rows[proxies.OURS][name] / 2**20
+def _megabytes(name):
+    return lambda rows: rows[proxies.OURS][name] / 1e6
 
 
 NGINX = f"x {proxies.YARDSTICK}"
@@ -43,8 +43,8 @@ PROMISES = [
     ("a file of 1 KB, CPU per request", "file-1k", _ratio("cpu", proxies.YARDSTICK), 1.0, NGINX),
     ("a file of 100 KB, CPU per request", "file-100k", _ratio("cpu", proxies.YARDSTICK), 1.0, NGINX),
     ("a file of 100 MB, CPU per request", "file-100m", _ratio("cpu", proxies.YARDSTICK), 1.0, NGINX),
-    ("memory, idle", "memory", _mebibytes("memory"), 15, "MB"),
-    ("memory, 10,000 idle connections more", "memory", _mebibytes("idle"), 80, "MB"),
+    ("memory, idle", "memory", _megabytes("memory"), 15, "MB"),
+    ("memory, 10,000 idle connections more", "memory", _megabytes("idle"), 80, "MB"),
 ]
 
 
