@@ -52,7 +52,7 @@ impl PasswordFile {
     /// The files of an App, each once.
     pub(super) fn all(app: &App) -> Vec<Self> {
         let filters = app.spec.rules.iter().flat_map(|rule| &rule.filters);
-        let mut files: Vec<_> = filters.filter_map(|filter| filter.basic_auth.as_ref()).filter_map(Self::of).collect();
+        let mut files: Vec<_> = filters.filter_map(|filter| filter.basic_auth.as_deref()).filter_map(Self::of).collect();
         files.sort_unstable();
         files.dedup();
         files

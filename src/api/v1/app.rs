@@ -226,7 +226,7 @@ pub struct Rule {
     pub filters: Vec<Filter>,
     /// Files of the container, tried before the backends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub files: Option<Files>,
+    pub files: Option<Box<Files>>,
     /// The backends that answer, by weight.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub backend_refs: Vec<BackendRef>,
@@ -241,7 +241,7 @@ pub struct Rule {
     pub limits: Limits,
     /// Keeps a client with one endpoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub session_persistence: Option<SessionPersistence>,
+    pub session_persistence: Option<Box<SessionPersistence>>,
 }
 
 /// A backend of this App and its share of the requests.
