@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::{ApiVersion, Backend, ByteSize, Duration, Files, Filter, Metadata, RouteMatch, SessionPersistence};
@@ -26,7 +27,8 @@ pub struct App {
     pub spec: Arc<AppSpec>,
     /// Accepted and ignored: status is never read from a file.
     #[serde(default, skip_serializing)]
-    pub status: serde_json::Value,
+    #[schemars(with = "serde_json::Value")]
+    pub status: IgnoredAny,
 }
 
 /// The one value of `kind` here.

@@ -20,7 +20,7 @@ pub(super) fn sheet(app: &AppResource, backends: &[BackendResource], manifests: 
     if let Some(spec) = &app.spec {
         self::spec(&mut sheet, spec);
     }
-    sheet.values("Listeners", &status.listeners);
+    sheet.values("Listeners", status.listeners.iter());
     if let Some(spec) = &app.spec {
         sheet.table("Backends", &["Name", "Protocol", "Address"], spec.backends.iter().map(backend).collect());
         endpoints(&mut sheet, backends, now);
