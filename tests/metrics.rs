@@ -32,7 +32,7 @@ fn app(name: &str, accepted: ConditionStatus) -> Arc<AppResource> {
         spec: None,
         status: AppStatus {
             served_generation: Some(1),
-            conditions: vec![condition(ConditionType::Accepted, accepted), condition(ConditionType::Ready, ConditionStatus::Unknown)],
+            conditions: [condition(ConditionType::Accepted, accepted), condition(ConditionType::Ready, ConditionStatus::Unknown)].into(),
             ..AppStatus::default()
         },
     })

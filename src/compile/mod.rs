@@ -197,8 +197,8 @@ fn compile_backend(
             .iter()
             .map(|files| answers::internal_files(files, media, &field))
             .collect::<Result<_, _>>()?,
-        balance: balance::balance(backend.load_balancer.as_ref(), &written, &field)?,
-        ejection: balance::ejection(backend.health_check.as_ref(), written.len()),
+        balance: balance::balance(backend.load_balancer.as_deref(), &written, &field)?,
+        ejection: balance::ejection(backend.health_check.as_deref(), written.len()),
         check: balance::check(backend, identity.name, &field)?.map(Box::new),
         hold: backend.hold.limit(),
     })

@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
+use super::alike::Alike;
 use super::changes::{Subject, tell, tell_kept};
 use super::desired::Stray;
 use super::entry::{Entries, Entry};
@@ -48,6 +49,8 @@ pub(super) struct Board {
     /// Something was said or served, or is about to be.
     begun: bool,
     sweep: Option<Instant>,
+    /// What is said of very many Apps.
+    pub(super) alike: Alike,
     /// What the extensions of files say.
     pub(super) media: Arc<MediaTypes>,
 }
@@ -74,6 +77,7 @@ impl Board {
             opened: false,
             begun: false,
             sweep: None,
+            alike: Alike::default(),
             media: Arc::default(),
         };
         (board, apps, gateways)
@@ -160,8 +164,13 @@ impl Board {
             self.begun = true;
             let now = now();
             let apps: Vec<_> = std::iter::from_fn(|| self.apps.changed.pop()).take(BATCH).collect();
-            self.apps.drafts =
-                apps.into_iter().map(|name| (name.clone(), entries.get(&name).map(|entry| self.draft(entry, &now)))).collect();
+            let mut draft = |entry: &Entry| {
+                let mut draft = self.draft(entry, &now);
+                self.alike.status(&mut draft.status);
+                draft
+            };
+            let drafts = apps.into_iter().map(|name| (name.clone(), entries.get(&name).map(|entry| draft(entry)))).collect();
+            self.apps.drafts = drafts;
             let others: Vec<_> = std::iter::from_fn(|| self.gateways.changed.pop()).take(BATCH).collect();
             let draft = |name: AppName| (name.clone(), gateways.entry(&name).map(|entry| self.draft_gateway(entry, &now)));
             self.gateways.drafts = others.into_iter().map(draft).collect();
@@ -236,7 +245,7 @@ impl Board {
             let mut entry = entry.clone();
             entry.fail(fault, None);
             let served = entry.served.as_ref().map(|served| served.generation);
-            resource::of_fault(&entry.record, served, entry.claims, before, now)
+            resource::of_fault(&entry.record, served, entry.claims.to_vec(), before, now)
         })
     }
 }

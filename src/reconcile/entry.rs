@@ -45,9 +45,9 @@ pub(super) struct Entry {
     /// What is served.
     pub(super) served: Option<Served>,
     /// What is said about it, without times.
-    pub(super) claims: Vec<Claim>,
-    /// What the watcher was told last, for what is served and for what waits.
-    watching: [Option<(Container, Vec<ContainerPath>)>; 2],
+    pub(super) claims: Arc<[Claim]>,
+    /// What the watcher was told of last: what is served, and what waits.
+    watching: [Option<Arc<ResolvedApp>>; 2],
     /// The wait before a missing reference is looked at again.
     pause: Backoff,
 }
@@ -122,7 +122,7 @@ impl Entry {
             refusal: None,
             fault: None,
             served: None,
-            claims: Vec::new(),
+            claims: Arc::default(),
             watching: [None, None],
             pause: Backoff::default(),
         }
@@ -238,7 +238,7 @@ impl Entry {
         }
         self.fault = None;
         let decision = self.decide();
-        self.claims.clone_from(&decision.claims);
+        self.claims = decision.claims.as_slice().into();
         #[cfg(test)]
         fault::trip("see", self.newest.as_ref().map(|newest| &newest.app.metadata));
         Some(decision)
@@ -249,7 +249,7 @@ impl Entry {
     pub(super) fn fail(&mut self, message: String, untaken: Option<Desired<App>>) -> bool {
         let news = self.fault.as_ref().is_none_or(|fault| fault.message != message);
         self.fault = Some(Box::new(Fault { message, untaken }));
-        self.claims = self.decide().claims;
+        self.claims = self.decide().claims.into();
         news
     }
 
@@ -315,19 +315,17 @@ impl Entry {
 
     /// What to watch, under which key, where that is another than before: for the served generation, and for one that waits.
     pub(super) fn rewatch(&mut self) -> Vec<Rewatch> {
-        let newest = self.newest.as_ref().and_then(|newest| newest.resolved.as_deref());
-        let wanted = [self.served.as_ref().map(|served| &*served.resolved), newest.filter(|_| !self.serves_newest())];
+        let newest = self.newest.as_ref().and_then(|newest| newest.resolved.as_ref());
+        let wanted = [self.served.as_ref().map(|served| &served.resolved), newest.filter(|_| !self.serves_newest())];
         let mut news = Vec::new();
         for ((key, wanted), before) in (self.key..).zip(wanted).zip(&mut self.watching) {
-            let watch = wanted.and_then(|resolved| Some((resolved.container.clone()?, resolved.watched_paths())));
-            let same = match (&watch, &*before) {
-                (Some((container, paths)), Some((old, old_paths))) => container.is_same(old) && paths == old_paths,
-                _ => false,
-            };
+            let same = wanted.zip(before.as_ref()).is_some_and(|(wanted, before)| wanted.is_watched_like(before));
             if !same {
-                before.clone_from(&watch);
-                news.push(Rewatch { key, reference: wanted.and_then(ResolvedApp::reference), watch });
+                let watch = wanted.and_then(|resolved| Some((resolved.container.clone()?, resolved.watched_paths())));
+                news.push(Rewatch { key, reference: wanted.and_then(|resolved| resolved.reference()), watch });
             }
+            // Also if it is the same: what was found before is not kept for this.
+            *before = wanted.cloned();
         }
         news
     }

@@ -8,6 +8,7 @@
 //! to an App. A panic in any of it is kept to its App, Gateway or file by `fault`.
 
 mod agenda;
+mod alike;
 mod backoff;
 mod board;
 mod changes;
@@ -332,6 +333,7 @@ impl Reconciler {
 /// Serves an App as the look says; and whether its routes are others now. `None`: the manifest has changed since, and what was found is of no use.
 fn serve(entry: &mut Entry, seen: Seen, board: &mut Board, watcher: &mut Watcher, starts: &mut Starts) -> Option<(Decision, bool)> {
     let decision = entry.see(seen)?;
+    board.alike.claims(&mut entry.claims);
     if decision.serve == step::Serve::Wanted {
         entry.promote();
     }
@@ -365,7 +367,7 @@ fn first_record<T: Kept>(name: &AppName, file: &str) -> Record<T> {
     let first_seen = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
     Record {
         name: name.clone(),
-        uid: new_uid(),
+        uid: new_uid().into(),
         first_seen,
         file: file.to_owned(),
         generation: 0,

@@ -6,6 +6,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::names::AppName;
 
+/// Room for so many stays when nobody waits any more.
+const ROOM: usize = 64;
+
 /// Names in the order in which they came.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
@@ -28,6 +31,7 @@ impl Queue {
     pub(super) fn pop(&mut self) -> Option<AppName> {
         let (_, name) = self.turns.pop_first()?;
         self.turn_of.remove(&name);
+        self.shrink();
         Some(name)
     }
 
@@ -35,6 +39,14 @@ impl Queue {
     pub(super) fn remove(&mut self, name: &AppName) {
         if let Some(turn) = self.turn_of.remove(name) {
             self.turns.remove(&turn);
+            self.shrink();
+        }
+    }
+
+    /// After a start that was the room for all Apps, 40 bytes for each.
+    fn shrink(&mut self) {
+        if self.turn_of.is_empty() {
+            self.turn_of.shrink_to(ROOM);
         }
     }
 

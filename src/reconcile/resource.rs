@@ -2,6 +2,7 @@
 //!
 //! In: claims, the resource as it was. Out: the resource as it is. Never: a time that moves without its status.
 
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::desired::Stray;
@@ -37,7 +38,7 @@ impl OfManifest for AppStatus {
     }
 
     fn of_manifest(file: String, served_generation: Option<u64>, conditions: Vec<Condition>, errors: Vec<Diagnostic>) -> Self {
-        Self { file, served_generation, conditions, errors, ..Self::default() }
+        Self { file, served_generation, conditions: conditions.into(), errors, ..Self::default() }
     }
 }
 
@@ -56,7 +57,7 @@ impl OfManifest for GatewayStatus {
 /// The resource of an App. `listeners`: those that lead to it. `conflicts`: rules of it whose match an older App has.
 pub(super) fn of_entry(
     entry: &Entry,
-    listeners: Vec<String>,
+    listeners: Arc<[String]>,
     conflicts: &[(usize, AppName)],
     before: Option<&AppResource>,
     now: &str,
@@ -65,7 +66,7 @@ pub(super) fn of_entry(
     let app = entry.shown();
     #[cfg(test)]
     super::fault::trip("describe", app.map(|app| &app.metadata));
-    let mut claims = entry.claims.clone();
+    let mut claims = entry.claims.to_vec();
     if let Some((rule, winner)) = conflicts.first() {
         let more = if conflicts.len() > 1 { format!(" (and {} more)", conflicts.len() - 1) } else { String::new() };
         claims.push(Claim {
@@ -84,7 +85,7 @@ pub(super) fn of_entry(
             file: record.file.clone(),
             served_generation: entry.served.as_ref().map(|served| served.generation),
             listeners,
-            conditions: conditions(claims, record.generation, &since(before, record), now),
+            conditions: conditions(claims, record.generation, &since(before, record), now).into(),
             errors: entry.errors().to_vec(),
         },
     }

@@ -8,6 +8,9 @@ use std::time::Instant;
 use crate::metrics::Control;
 use crate::names::AppName;
 
+/// Room for so many changes stays.
+const ROOM: usize = 64;
+
 /// Changes on their way.
 #[derive(Debug, Default)]
 pub(super) struct Timing {
@@ -36,6 +39,10 @@ impl Timing {
     /// The App was looked at. Unless that changed its routes, there was nothing to be served.
     pub(super) fn decided(&mut self, name: &AppName, changed: bool) {
         let noticed = self.noticed.remove(name);
+        if self.noticed.is_empty() {
+            // After a start that was the room for all Apps, 65 bytes for each.
+            self.noticed.shrink_to(ROOM);
+        }
         if changed {
             self.decided.extend(noticed);
         }
@@ -44,5 +51,6 @@ impl Timing {
     /// All that was decided is served.
     pub(super) fn served(&mut self) {
         self.decided.drain(..).for_each(|noticed| self.counts.served(noticed));
+        self.decided.shrink_to(ROOM);
     }
 }

@@ -71,7 +71,7 @@ impl ResolvedApp {
 
     async fn inside(app: Arc<App>, base: PathBuf, container: Container, before: Option<&Self>) -> Self {
         let mut missing = Vec::new();
-        let mut addresses = Vec::new();
+        let mut addresses = Vec::with_capacity(app.spec.backends.len());
         for backend in &app.spec.backends {
             let (endpoints, problems) = probe::backend(backend, &container).await;
             let spared = problems.len() < endpoints.len();
@@ -126,6 +126,13 @@ impl ResolvedApp {
         let endpoints = self.app.spec.backends.iter().flat_map(Backend::endpoints);
         let files = PasswordFile::all(&self.app).into_iter().filter_map(|file| file.inside().cloned());
         endpoints.filter_map(|endpoint| endpoint.unix).chain(roots(&self.app)).chain(files).collect()
+    }
+
+    /// Whether the same is watched for both: in the same container the same paths.
+    #[must_use]
+    pub fn is_watched_like(&self, other: &Self) -> bool {
+        self.container.as_ref().zip(other.container.as_ref()).is_some_and(|(one, two)| one.is_same(two))
+            && (Arc::ptr_eq(&self.app, &other.app) || self.watched_paths() == other.watched_paths())
     }
 
     /// Whether a request would be answered in the same way by both: the same App, the same handles.

@@ -35,7 +35,8 @@ pub enum PasswordFile {
 pub struct PasswordFiles {
     found: Vec<(PasswordFile, Arc<Passwords>)>,
     /// Where files of the host are read: they may be on a server.
-    host: Lane,
+    // Most Apps have none: a lane that nobody needs would take 160 bytes.
+    host: Option<Lane>,
 }
 
 impl PasswordFile {
@@ -52,7 +53,7 @@ impl PasswordFile {
     /// The files of an App, each once.
     pub(super) fn all(app: &App) -> Vec<Self> {
         let filters = app.spec.rules.iter().flat_map(|rule| &rule.filters);
-        let mut files: Vec<_> = filters.filter_map(|filter| filter.basic_auth.as_ref()).filter_map(Self::of).collect();
+        let mut files: Vec<_> = filters.filter_map(|filter| filter.basic_auth.as_deref()).filter_map(Self::of).collect();
         files.sort_unstable();
         files.dedup();
         files
@@ -99,10 +100,14 @@ impl PasswordFile {
 impl PasswordFiles {
     /// Reads every file of the App. One that says what it said before is the very same.
     pub(super) async fn look(app: &App, container: &Container, before: Option<&Self>, missing: &mut Vec<Missing>) -> Self {
+        let files = PasswordFile::all(app);
+        if files.is_empty() {
+            return Self::default();
+        }
         let mut found = Vec::new();
         // One lane for all looks of the App: what hangs in one is not begun again without end by the next.
-        let host = before.map(|before| before.host.clone()).unwrap_or_default();
-        for file in PasswordFile::all(app) {
+        let host = before.and_then(|before| before.host.clone()).unwrap_or_default();
+        for file in files {
             match file.read(container, &host).await {
                 Ok(bytes) => {
                     let known = before.and_then(|before| before.find(&file));
@@ -115,7 +120,7 @@ impl PasswordFiles {
                 }
             }
         }
-        Self { found, host }
+        Self { found, host: Some(host) }
     }
 
     /// What a file holds; none: it is not there.

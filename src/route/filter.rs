@@ -35,7 +35,7 @@ pub enum Filter {
     /// A copy goes to another backend.
     Mirror(Mirror),
     /// Cross-origin requests are allowed.
-    Cors(Cors),
+    Cors(Box<Cors>),
     /// Name and password are asked for.
     BasicAuth(BasicAuth),
     /// A backend is asked whether the request may pass.
@@ -52,11 +52,11 @@ pub enum Filter {
 #[derive(Debug, Default)]
 pub struct HeaderEdit {
     /// Replace all of the same name.
-    pub set: Vec<(HeaderName, FieldValue)>,
+    pub set: Box<[(HeaderName, FieldValue)]>,
     /// Added to those that are there.
-    pub add: Vec<(HeaderName, FieldValue)>,
+    pub add: Box<[(HeaderName, FieldValue)]>,
     /// Taken away.
-    pub remove: Vec<HeaderName>,
+    pub remove: Box<[HeaderName]>,
 }
 
 /// The value of a field that is set.

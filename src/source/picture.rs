@@ -15,7 +15,8 @@ use super::{FileContent, Problem};
 /// The files that are shown.
 #[derive(Debug, Default)]
 pub(super) struct Picture {
-    known: HashMap<Arc<str>, Seen>,
+    /// Boxed: a map has room for as many again.
+    known: HashMap<Arc<str>, Box<Seen>>,
     /// The same, for listings.
     files: OrdMap<Arc<str>, Arc<FileContent>>,
     sum: Sum,
@@ -28,7 +29,7 @@ pub(super) struct Picture {
 impl Picture {
     /// A file, as it was found last.
     pub(super) fn find(&self, file: &str) -> Option<(&Arc<str>, &Seen)> {
-        self.known.get_key_value(file)
+        self.known.get_key_value(file).map(|(name, seen)| (name, &**seen))
     }
 
     /// The files of a listing.
@@ -62,7 +63,7 @@ impl Picture {
         self.sum = self.sum.with(file, seen.hash);
         self.bytes += size(&seen);
         // Keeps the key that is there.
-        self.known.insert(file.clone(), seen);
+        self.known.insert(file.clone(), Box::new(seen));
     }
 
     /// A file is no more.

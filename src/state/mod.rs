@@ -65,7 +65,7 @@ pub struct Record<T: Kept> {
     /// `metadata.name`; also the name of the file.
     pub name: AppName,
     /// Stays with the object for its life.
-    pub uid: String,
+    pub uid: Arc<str>,
     /// When it was first seen, in nanoseconds since the epoch: decides which of two is the older.
     pub first_seen: u64,
     /// The manifest's file, relative to the manifest directory.
@@ -154,13 +154,16 @@ impl Error {
 pub struct Draft {
     directory: PathBuf,
     path: PathBuf,
+    of: Of,
     checksum: u64,
     /// None: it is on disk already.
     text: Option<String>,
 }
 
-/// By path.
-type Checksums = HashMap<PathBuf, u64>;
+/// Whose record it is: the directory of its kind, and its name. Their paths would take 60 bytes more for each.
+type Of = (&'static str, AppName);
+
+type Checksums = HashMap<Of, u64>;
 
 /// The records on disk: one file per object, `<state-dir>/apps/NAME.json` and `<state-dir>/gateways/NAME.json`.
 #[derive(Debug)]
@@ -184,7 +187,7 @@ impl Store {
     pub fn load<T: Kept>(&self) -> (Vec<Record<T>>, Vec<Error>) {
         let directory = self.state_dir.join(T::DIRECTORY);
         let mut saved = self.saved();
-        saved.retain(|path, _| !path.starts_with(&directory));
+        saved.retain(|(kind, _), _| *kind != T::DIRECTORY);
         let names = match make_directory(&directory).and_then(|()| names(&directory)) {
             Ok(names) => names,
             Err(error) => return (Vec::new(), vec![error]),
@@ -200,7 +203,7 @@ impl Store {
         for ((path, _), read) in files.into_iter().zip(read) {
             match read {
                 Ok((record, checksum)) => {
-                    saved.insert(path, checksum);
+                    saved.insert((T::DIRECTORY, record.name.clone()), checksum);
                     records.push(record);
                 }
                 Err(file::Failed::Io(error)) => problems.push(Error::io("read", &path, error)),
@@ -232,9 +235,10 @@ impl Store {
         let failed = |error| Error::io("write", &path, error);
         let encoded = file::encode(record).map_err(failed)?;
         let checksum = encoded.checksum;
-        let is_there = self.saved().get(&path) == Some(&checksum) && path.exists();
+        let of = (T::DIRECTORY, record.name.clone());
+        let is_there = self.saved().get(&of) == Some(&checksum) && path.exists();
         let text = if is_there { None } else { Some(encoded.text().map_err(failed)?) };
-        Ok(Draft { directory, path, checksum, text })
+        Ok(Draft { directory, path, of, checksum, text })
     }
 
     /// Saves what was begun, of one kind and no two of one object, and says of each how that went. When this returns, those that are
@@ -242,28 +246,28 @@ impl Store {
     pub fn commit(&self, drafts: Vec<Draft>) -> Vec<Result<(), Error>> {
         let mut saved = self.saved();
         let (mut results, mut begun, mut files): (Vec<_>, Vec<_>, Vec<_>) = Default::default();
-        for Draft { directory, path, checksum, text } in drafts {
+        for Draft { directory, path, of, checksum, text } in drafts {
             let Some(text) = text else {
                 results.push(Ok(()));
                 continue;
             };
-            saved.remove(&path);
+            saved.remove(&of);
             // The first makes it for all.
             let made = if files.is_empty() { make_directory(&directory) } else { Ok(()) };
             if made.is_ok() {
-                begun.push((results.len(), directory, checksum));
+                begun.push((results.len(), directory, of, checksum));
                 files.push((path, text));
             }
             results.push(made);
         }
-        let Some((_, directory, _)) = begun.first() else { return results };
+        let Some((_, directory, ..)) = begun.first() else { return results };
         let written = atomic::replace_all(directory, &files);
-        for ((written, (index, _, checksum)), (path, _)) in written.into_iter().zip(&begun).zip(files) {
+        for ((written, (index, _, of, checksum)), (path, _)) in written.into_iter().zip(begun).zip(files) {
             match written {
                 Ok(()) => {
-                    saved.insert(path, *checksum);
+                    saved.insert(of, checksum);
                 }
-                Err(error) => results[*index] = Err(Error::io("write", &path, error)),
+                Err(error) => results[index] = Err(Error::io("write", &path, error)),
             }
         }
         results
@@ -277,7 +281,7 @@ impl Store {
         let directory = self.state_dir.join(T::DIRECTORY);
         let path = path(&directory, name);
         let mut saved = self.saved();
-        saved.remove(&path);
+        saved.remove(&(T::DIRECTORY, name.clone()));
         match atomic::remove(&directory, &path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", &path, error)),
             _ => Ok(()),

@@ -147,7 +147,7 @@ mod tests {
             kind: "App".to_owned(),
             metadata: ResourceMetadata { generation, ..ResourceMetadata::default() },
             spec: None,
-            status: AppStatus { file: file.to_owned(), conditions: vec![accepted], ..AppStatus::default() },
+            status: AppStatus { file: file.to_owned(), conditions: [accepted].into(), ..AppStatus::default() },
         })
     }
 

@@ -57,10 +57,10 @@ pub(super) fn of_everything() -> Snapshot {
         for document in manifest::parse(file, &text).documents {
             let Ok(Object::App(written)) = document.result else { continue };
             let mut shown = app(written.metadata.name.as_str());
-            (shown.spec, shown.metadata.uid) = (Some(written.spec.clone()), "0-1".to_owned());
+            (shown.spec, shown.metadata.uid) = (Some(written.spec.clone()), "0-1".into());
             shown.metadata.creation_timestamp = "2026-01-01T00:00:00Z".to_owned();
             shown.metadata.resource_version = "1".to_owned();
-            (shown.status.served_generation, shown.status.listeners) = (Some(1), vec!["web/http".to_owned()]);
+            (shown.status.served_generation, shown.status.listeners) = (Some(1), ["web/http".to_owned()].into());
             shown.status.conditions = serde_json::from_value(json!([
                 condition("Ready", "True", "Ready"),
                 condition("Conflicted", "True", "Conflicted"),

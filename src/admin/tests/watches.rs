@@ -88,14 +88,14 @@ async fn an_object_that_was_made_anew_is_deleted_first() {
     let mut house = House::open().await;
     let mut show = |uid: &str| {
         let mut app = pictures::app("blog");
-        app.metadata.uid = uid.to_owned();
+        app.metadata.uid = uid.into();
         house.publisher.publish(pictures::of_apps([app]))
     };
     show("1");
     let mut lines = house.watch("apps?watch=true").await;
     assert_eq!(lines.take().await, ["ADDED blog", "BOOKMARK 1"]);
     let mut app = pictures::app("blog");
-    app.metadata.uid = "2".to_owned();
+    app.metadata.uid = "2".into();
     house.show(pictures::of_apps([app]));
     assert_eq!(lines.take().await, ["DELETED blog", "ADDED blog"]);
 }

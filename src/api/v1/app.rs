@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::{ApiVersion, Backend, ByteSize, Duration, Files, Filter, Metadata, RouteMatch, SessionPersistence};
@@ -26,7 +27,8 @@ pub struct App {
     pub spec: Arc<AppSpec>,
     /// Accepted and ignored: status is never read from a file.
     #[serde(default, skip_serializing)]
-    pub status: serde_json::Value,
+    #[schemars(with = "serde_json::Value")]
+    pub status: IgnoredAny,
 }
 
 /// The one value of `kind` here.
@@ -226,7 +228,7 @@ pub struct Rule {
     pub filters: Vec<Filter>,
     /// Files of the container, tried before the backends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub files: Option<Files>,
+    pub files: Option<Box<Files>>,
     /// The backends that answer, by weight.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub backend_refs: Vec<BackendRef>,
@@ -241,7 +243,7 @@ pub struct Rule {
     pub limits: Limits,
     /// Keeps a client with one endpoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub session_persistence: Option<SessionPersistence>,
+    pub session_persistence: Option<Box<SessionPersistence>>,
 }
 
 /// A backend of this App and its share of the requests.

@@ -20,17 +20,17 @@ pub struct Backend {
     pub http: Option<HttpBackend>,
     /// A FastCGI application server, such as php-fpm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fastcgi: Option<FastcgiBackend>,
+    pub fastcgi: Option<Box<FastcgiBackend>>,
     /// How long a request waits for a backend that is away (its container restarts), instead of being answered 503. At most
     /// `10m`. Default 0s: not at all.
     #[serde(default = "no_hold", skip_serializing_if = "is_zero")]
     pub hold: Duration,
     /// Which of several endpoints a request goes to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub load_balancer: Option<LoadBalancer>,
+    pub load_balancer: Option<Box<LoadBalancer>>,
     /// How endpoints that fail are noticed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub health_check: Option<HealthCheck>,
+    pub health_check: Option<Box<HealthCheck>>,
     /// Files that the backend may have sent in its stead, by `X-Accel-Redirect` or `X-Sendfile`. Omitted: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]

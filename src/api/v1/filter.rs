@@ -9,6 +9,7 @@ use super::{BasicAuth, Compression, ForwardAuth, IpAccess, MaxConnections, RateL
 use crate::names::SectionName;
 
 /// One change. `type` names the field that is set beside it.
+// What is large and rare is boxed: else the room of all kinds is kept for each filter, 800 bytes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Filter {
@@ -23,31 +24,31 @@ pub struct Filter {
     pub response_header_modifier: Option<HeaderModifier>,
     /// For `RequestRedirect`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request_redirect: Option<RequestRedirect>,
+    pub request_redirect: Option<Box<RequestRedirect>>,
     /// For `URLRewrite`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub url_rewrite: Option<UrlRewrite>,
+    pub url_rewrite: Option<Box<UrlRewrite>>,
     /// For `RequestMirror`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request_mirror: Option<RequestMirror>,
+    pub request_mirror: Option<Box<RequestMirror>>,
     /// For `CORS`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cors: Option<Cors>,
+    pub cors: Option<Box<Cors>>,
     /// For `BasicAuth`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub basic_auth: Option<BasicAuth>,
+    pub basic_auth: Option<Box<BasicAuth>>,
     /// For `ForwardAuth`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub forward_auth: Option<ForwardAuth>,
+    pub forward_auth: Option<Box<ForwardAuth>>,
     /// For `IPAccess`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ip_access: Option<IpAccess>,
+    pub ip_access: Option<Box<IpAccess>>,
     /// For `RateLimit`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rate_limit: Option<RateLimit>,
+    pub rate_limit: Option<Box<RateLimit>>,
     /// For `Compression`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub compression: Option<Compression>,
+    pub compression: Option<Box<Compression>>,
     /// For `MaxConnections`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_connections: Option<MaxConnections>,

@@ -3,6 +3,7 @@
 use std::num::NonZeroU16;
 
 use schemars::JsonSchema;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::{ApiVersion, ByteSize, Duration, Metadata};
@@ -22,7 +23,8 @@ pub struct Gateway {
     pub spec: GatewaySpec,
     /// Accepted and ignored: status is never read from a file.
     #[serde(default, skip_serializing)]
-    pub status: serde_json::Value,
+    #[schemars(with = "serde_json::Value")]
+    pub status: IgnoredAny,
 }
 
 /// The one value of `kind` here.

@@ -62,8 +62,9 @@ pub struct ResourceMetadata {
     /// `metadata.name`; the file's path if no name could be read from it.
     pub name: String,
     /// Stays with the object for its life; empty if there never was a valid one.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub uid: String,
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    // Shared with the record on disk.
+    pub uid: Arc<str>,
     /// Rises when the defaulted spec changes; 0 if there never was a valid one.
     #[serde(default)]
     pub generation: u64,
@@ -91,13 +92,18 @@ pub struct AppStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub served_generation: Option<u64>,
     /// The listeners that lead to what is served, `GATEWAY/LISTENER`; `--listen` is the one of the command line.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub listeners: Vec<String>,
+    // As the conditions it is the same for very many Apps, which share it.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub listeners: Arc<[String]>,
     /// What holds, by type.
-    pub conditions: Vec<Condition>,
+    pub conditions: Arc<[Condition]>,
     /// Everything that is wrong with the manifest as it is now, each with its place.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<Diagnostic>,
+}
+
+fn is_empty(list: &[String]) -> bool {
+    list.is_empty()
 }
 
 /// What is, for one Gateway.

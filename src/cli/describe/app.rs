@@ -20,7 +20,7 @@ pub(super) fn sheet(app: &AppResource, backends: &[BackendResource], manifests: 
     if let Some(spec) = &app.spec {
         self::spec(&mut sheet, spec);
     }
-    sheet.values("Listeners", &status.listeners);
+    sheet.values("Listeners", status.listeners.iter());
     if let Some(spec) = &app.spec {
         sheet.table("Backends", &["Name", "Protocol", "Address"], spec.backends.iter().map(backend).collect());
         endpoints(&mut sheet, backends, now);
@@ -118,7 +118,7 @@ fn rule(number: usize, rule: &Rule) -> Vec<Cell> {
         1 => to.name.to_string(),
         weight => format!("{} (weight {weight})", to.name),
     });
-    let answered = rule.files.iter().map(files).chain(backends).collect::<Vec<_>>().join(", ");
+    let answered = rule.files.as_deref().map(files).into_iter().chain(backends).collect::<Vec<_>>().join(", ");
     vec![name.into(), matches.into(), filters.into(), answered.into()]
 }
 

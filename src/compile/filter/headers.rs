@@ -7,7 +7,7 @@ use crate::compile::{Error, error, header_value, template};
 use crate::route::{FieldValue, HeaderEdit};
 
 pub(super) fn edit(written: &v1::HeaderModifier, field: &str) -> Result<HeaderEdit, Error> {
-    let fields = |headers: &[v1::Header]| -> Result<Vec<(HeaderName, FieldValue)>, Error> {
+    let fields = |headers: &[v1::Header]| -> Result<Box<[(HeaderName, FieldValue)]>, Error> {
         headers.iter().map(|header| Ok((name(&header.name, field)?, value(&header.value, field)?))).collect()
     };
     Ok(HeaderEdit {

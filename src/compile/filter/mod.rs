@@ -55,7 +55,7 @@ fn compile_one(written: &v1::Filter, field: &str, scope: Scope<'_>) -> Result<Fi
             compression::compression(written.compression.as_ref().ok_or_else(absent)?, field).map(Filter::Compression)
         }
         FilterType::RequestMirror => mirror::compile(written.request_mirror.as_ref().ok_or_else(absent)?, field, scope).map(Filter::Mirror),
-        FilterType::Cors => cors::compile(written.cors.as_ref().ok_or_else(absent)?, field).map(Filter::Cors),
+        FilterType::Cors => cors::compile(written.cors.as_ref().ok_or_else(absent)?, field).map(Box::new).map(Filter::Cors),
         FilterType::BasicAuth => basic_auth::compile(written.basic_auth.as_ref().ok_or_else(absent)?, field, scope).map(Filter::BasicAuth),
         FilterType::ForwardAuth => {
             forward_auth::compile(written.forward_auth.as_ref().ok_or_else(absent)?, field, scope).map(Filter::ForwardAuth)

@@ -45,7 +45,8 @@ pub struct Watch {
 #[derive(Debug)]
 pub struct Watcher {
     directories: Directories,
-    watched: HashMap<Key, Watched>,
+    /// Boxed: a map has room for as many again.
+    watched: HashMap<Key, Box<Watched>>,
     /// Keys that have a hint to be given, by when.
     due: BTreeSet<(Instant, Key)>,
     /// Events were lost: everybody gets a hint, then.
@@ -61,7 +62,7 @@ pub struct Watcher {
 struct Watched {
     /// `None`: there is none, or its init has ended; it must not be held then, for it keeps the mounts busy.
     root: Option<Arc<Rootfs>>,
-    paths: Vec<ContainerPath>,
+    paths: Box<[ContainerPath]>,
     life: Option<Life>,
     /// When its hint is due, if it has one.
     due: Option<Instant>,
@@ -114,7 +115,7 @@ impl Watcher {
         let (due, quiet_until) = before.as_ref().map_or((None, Instant::now()), |before| (before.due, before.quiet_until));
         let attended = before.and_then(|before| before.life).filter(|life| init.as_ref().is_some_and(|init| Arc::ptr_eq(init, &life.init)));
         let life = attended.or_else(|| init.map(|init| self.attend(key, init)));
-        self.watched.insert(key, Watched { root, paths, life, due, quiet_until });
+        self.watched.insert(key, Box::new(Watched { root, paths: paths.into(), life, due, quiet_until }));
     }
 
     /// Watches nothing for `key` any more. A hint that it had is dropped.

@@ -1,6 +1,7 @@
 //! Listeners and Gateways on the board: what is open, what it leads to, and what there is to say of it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::Board;
 use crate::api::v1::GatewayResource;
@@ -30,7 +31,7 @@ impl Board {
     }
 
     /// The open listeners that lead to an App.
-    pub(super) fn open_to(&self, app: &AppName) -> Vec<String> {
+    pub(super) fn open_to(&self, app: &AppName) -> Arc<[String]> {
         let open = self.listeners.leading_to(app).filter(|front| self.sockets.contains_key(&front.socket));
         open.map(Front::to_string).collect()
     }

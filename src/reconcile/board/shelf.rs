@@ -36,7 +36,7 @@ impl<Spec: Clone, Status: Clone> Default for Shelf<Spec, Status> {
 impl<Spec: Clone + PartialEq, Status: OfManifest + Clone + PartialEq> Shelf<Spec, Status> {
     /// What is shown of the object with this identity. An older one of its name is gone, and nothing of it goes on.
     pub(super) fn shown(&self, name: &AppName, uid: &str) -> Option<&Resource<Spec, Status>> {
-        self.resources.get(name.as_str()).filter(|before| before.metadata.uid == uid).map(|before| &**before)
+        self.resources.get(name.as_str()).filter(|before| *before.metadata.uid == *uid).map(|before| &**before)
     }
 
     /// Shows the drafts, also those that have changed again: an object that never rests is described, too. Returns whether there is news.

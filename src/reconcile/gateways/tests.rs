@@ -27,7 +27,7 @@ fn first(name: &AppName, file: &str) -> Record<Gateway> {
     let first_seen = u64::from(name.as_str().as_bytes()[0]);
     Record {
         name: name.clone(),
-        uid: new_uid(),
+        uid: new_uid().into(),
         first_seen,
         file: file.to_owned(),
         generation: 0,

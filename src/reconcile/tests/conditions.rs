@@ -184,7 +184,7 @@ async fn the_time_of_a_condition_moves_only_when_its_status_does_also_over_a_res
     house.start();
     let time = |app: &AppResource, type_| app.status.condition(type_).unwrap().last_transition_time.clone();
     let again = house.app("a", |app| is(app, ConditionType::Ready, Reason::SocketNotFound)).await;
-    for condition in &again.status.conditions {
+    for condition in again.status.conditions.iter() {
         assert_eq!(condition.last_transition_time, LONG_AGO, "{condition:?}");
     }
     // Another reason, another message, another generation: still not ready.

@@ -58,7 +58,7 @@ impl Setup {
         let desired = Desired { file: "web.yaml".to_owned(), base: PathBuf::from("/"), line: 1, named: (1, 1), object };
         let first = |name: &AppName, file: &str| Record {
             name: name.clone(),
-            uid: "uid".to_owned(),
+            uid: "uid".into(),
             first_seen: 1,
             file: file.to_owned(),
             generation: 0,
@@ -109,7 +109,7 @@ async fn every_listener_says_where_it_listens_and_how_many_apps_it_leads_to() {
         setup.board.route(app(name, section));
     }
     let shown = setup.shown().await;
-    assert_eq!((shown.kind.as_str(), shown.metadata.uid.as_str(), shown.status.served_generation), ("Gateway", "uid", Some(1)));
+    assert_eq!((shown.kind.as_str(), &*shown.metadata.uid, shown.status.served_generation), ("Gateway", "uid", Some(1)));
     let listeners: Vec<_> =
         shown.status.listeners.iter().map(|found| (found.name.as_str(), &*found.address, found.attached_apps)).collect();
     assert_eq!(listeners, [("one", &*one.to_string(), 2), ("two", &*two.to_string(), 1)]);
