@@ -18,7 +18,10 @@ const FEW: usize = 10;
 const MANY: usize = 10_000;
 
 /// Bytes of the heap that a small App may take, its part of the table included.
-const MOST_BYTES: i64 = 1_300;
+const MOST_BYTES: i64 = 1_460;
+
+/// Bytes of the heap that its manifest may take, as it was read.
+const MOST_BYTES_WRITTEN: i64 = 1_420;
 
 /// Allocations that a change among many may have beyond those among few: a persistent map is a few nodes deeper.
 const MOST_MORE: u64 = 16;
@@ -29,7 +32,10 @@ metadata: {name: app}
 spec:
   container: {name: blog}
   backends: [{name: web, http: {unix: /run/app.sock}}]
-  rules: [{matches: [{path: {value: /}}], backendRefs: [{name: web}]}]
+  rules:
+  - matches: [{path: {value: /}}]
+    filters: [{type: ResponseHeaderModifier, responseHeaderModifier: {set: [{name: X-Revision, value: one}]}}]
+    backendRefs: [{name: web}]
 ";
 
 /// Apps that are served, each with a host of its own or all with one.
@@ -132,4 +138,14 @@ fn a_small_app_takes_little_of_the_heap() {
     });
     let each = cost.bytes_current / i64::try_from(MANY).unwrap();
     assert!(each <= MOST_BYTES, "{each} bytes per App");
+}
+
+#[test]
+fn a_small_manifest_takes_little_of_the_heap_once_it_is_read() {
+    let read = || manifest::parse("a.yaml", TEMPLATE.as_bytes());
+    // What the first one makes stays for all: the schema.
+    let mut kept = vec![read()];
+    kept.reserve(1);
+    let cost = measure(|| kept.push(read()));
+    assert!(cost.bytes_current <= MOST_BYTES_WRITTEN, "{} bytes", cost.bytes_current);
 }

@@ -39,7 +39,7 @@ pub(super) struct Entry {
     /// The newest valid generation; its number is `record.generation`.
     newest: Option<Newest>,
     /// Set while the manifest is refused.
-    refusal: Option<Refusal>,
+    refusal: Option<Box<Refusal>>,
     /// Set while a step of it fails.
     fault: Option<Box<Fault<App>>>,
     /// What is served.
@@ -143,7 +143,7 @@ impl Entry {
     pub(super) fn has(&self, desired: &Desired<App>) -> bool {
         let taken = match (&desired.object, &self.newest, &self.refusal) {
             (Ok(app), Some(newest), _) => newest.is(app, &desired.base),
-            (Err(refusal), None, Some(before)) => refusal == before,
+            (Err(refusal), None, Some(before)) => *refusal == **before,
             _ => false,
         };
         taken && self.untaken().is_none() && self.record.file == desired.file
@@ -156,8 +156,8 @@ impl Entry {
         fault::trip("want", desired.object.as_ref().ok().map(|app| &app.metadata));
         let app = match desired.object {
             Err(refusal) => {
-                let news = self.refusal.as_ref() != Some(&refusal) || self.newest.is_some();
-                (self.newest, self.refusal) = (None, Some(refusal));
+                let news = self.refusal.as_deref() != Some(&refusal) || self.newest.is_some();
+                (self.newest, self.refusal) = (None, Some(Box::new(refusal)));
                 return news;
             }
             Ok(app) => app,

@@ -9,7 +9,7 @@ use super::{BasicAuth, Compression, ForwardAuth, IpAccess, MaxConnections, RateL
 use crate::names::SectionName;
 
 /// One change. `type` names the field that is set beside it.
-// What is large and rare is boxed: else the room of all kinds is kept for each filter, 800 bytes.
+// What is large and rare is boxed: else the room of all kinds is kept for each filter, 900 bytes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Filter {
@@ -18,10 +18,10 @@ pub struct Filter {
     pub type_: FilterType,
     /// For `RequestHeaderModifier`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request_header_modifier: Option<HeaderModifier>,
+    pub request_header_modifier: Option<Box<HeaderModifier>>,
     /// For `ResponseHeaderModifier`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub response_header_modifier: Option<HeaderModifier>,
+    pub response_header_modifier: Option<Box<HeaderModifier>>,
     /// For `RequestRedirect`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_redirect: Option<Box<RequestRedirect>>,

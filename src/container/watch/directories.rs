@@ -3,22 +3,24 @@
 //! In: a key, a root, paths. Out: the keys of names that changed. Never: more than one descriptor; an error for want of a watch; a wait for a
 //! file system of a container.
 
+mod way;
+
 use std::collections::{BTreeSet, HashMap};
-use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rustix::fs::inotify::{CreateFlags, ReadFlags, Reader, WatchFlags, add_watch, init, remove_watch};
+use rustix::fs::inotify::{CreateFlags, ReadFlags, Reader, init, remove_watch};
 use rustix::io::Errno;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
 
+use self::way::{Found, Look, watch_all};
 use super::Key;
 use crate::container::readiness::register;
-use crate::container::rootfs::{Kind, Rootfs, View};
+use crate::container::rootfs::Rootfs;
 use crate::names::ContainerPath;
 
 /// The watched directories.
@@ -30,6 +32,8 @@ pub(super) struct Directories {
     names: HashMap<i32, HashMap<Arc<[u8]>, BTreeSet<Key>>>,
     /// By key: the names it looks at, in order. For each of many Apps a tree would take 280 bytes, and its own copy of each name 32.
     looks: HashMap<Key, Box<[Look]>>,
+    /// What was found last: many keys look at the same paths of one root.
+    last: Option<Last>,
     /// A shortage was logged already.
     warned: bool,
     /// By key: directories that are being watched elsewhere, for want of an answer at hand.
@@ -37,6 +41,15 @@ pub(super) struct Directories {
     arrivals: mpsc::UnboundedReceiver<Arrival>,
     arrive: mpsc::UnboundedSender<Arrival>,
     round: u64,
+}
+
+/// What is watched for some paths. Good for other keys as long as no event was read since: what has happened since is told to them, too.
+#[derive(Debug)]
+struct Last {
+    root: Arc<Rootfs>,
+    paths: Box<[ContainerPath]>,
+    found: Found,
+    at: Instant,
 }
 
 /// One such errand; one for each key at a time.
@@ -56,17 +69,6 @@ struct Arrival {
     found: Option<Found>,
 }
 
-/// What is watched on the way to some paths.
-#[derive(Debug, Default)]
-struct Found {
-    looks: BTreeSet<Look>,
-    /// There are no more watches.
-    short: bool,
-}
-
-/// A name in a watched directory.
-type Look = (i32, Arc<[u8]>);
-
 /// What a read of the queue told.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Changes {
@@ -79,8 +81,8 @@ pub(super) enum Changes {
 /// How long a file system may take until its directories are left unwatched.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Directories above a path that are watched, at most: a link or a directory on the way may be replaced too.
-const LEVELS: usize = 16;
+/// What was found is used again for so long; a mount that hides a directory gives no event.
+const FRESH: Duration = Duration::from_millis(20);
 
 impl Directories {
     /// Needs a tokio runtime with I/O.
@@ -93,7 +95,7 @@ impl Directories {
         }
         let (arrive, arrivals) = mpsc::unbounded_channel();
         let (names, looks, underway) = (HashMap::new(), HashMap::new(), HashMap::new());
-        Self { inotify: inotify.ok().map(Arc::new), names, looks, warned: false, underway, arrivals, arrive, round: 0 }
+        Self { inotify: inotify.ok().map(Arc::new), names, looks, last: None, warned: false, underway, arrivals, arrive, round: 0 }
     }
 
     /// Replaces what is looked at for a key. Directories that are missing are watched for in the last one that is there. Where a file system
@@ -104,10 +106,23 @@ impl Directories {
             underway.next = Some((root.clone(), paths.to_vec()));
             return;
         }
+        if let Some(found) = self.found_already(root, paths) {
+            return self.put(key, found);
+        }
         match watch_all(inotify.get_ref(), root.at_hand(), paths) {
-            Ok(found) => self.put(key, found),
+            Ok(found) => {
+                self.last = Some(Last { root: root.clone(), paths: paths.into(), found: found.clone(), at: Instant::now() });
+                self.put(key, found);
+            }
             Err(_) => self.set_elsewhere(key, root.clone(), paths.to_vec()),
         }
+    }
+
+    /// What was found for another key a moment ago. At a start with 10,000 Apps of one root that is a fifth of what the loop has to do.
+    fn found_already(&self, root: &Arc<Rootfs>, paths: &[ContainerPath]) -> Option<Found> {
+        let last = self.last.as_ref()?;
+        let same = Arc::ptr_eq(&last.root, root) && *last.paths == *paths && last.at.elapsed() < FRESH;
+        same.then(|| last.found.clone())
     }
 
     fn set_elsewhere(&mut self, key: Key, root: Arc<Rootfs>, paths: Vec<ContainerPath>) {
@@ -190,6 +205,7 @@ impl Directories {
     /// Waits for the next change. Safe to drop at any time.
     pub(super) async fn changed(&mut self) -> Changes {
         let Some(inotify) = self.inotify.clone() else { return std::future::pending().await };
+        self.last = None;
         loop {
             let ready = tokio::select! {
                 ready = inotify.readable() => ready,
@@ -219,6 +235,7 @@ impl Directories {
         }
         if names.is_empty() {
             self.names.remove(directory);
+            self.last = None;
             self.let_go(*directory);
         }
     }
@@ -230,66 +247,6 @@ impl Directories {
             let _ = remove_watch(inotify.get_ref(), directory);
         }
     }
-}
-
-/// Watches the directories on the way to each of the paths.
-fn watch_all(inotify: &OwnedFd, view: View<'_>, paths: &[ContainerPath]) -> io::Result<Found> {
-    let mut all = Found::default();
-    for path in paths {
-        watch(inotify, view, path, &mut all)?;
-    }
-    Ok(all)
-}
-
-/// Watches the directories on the way to a path, from the top: one that appears meanwhile is seen by the watch above it. `EAGAIN`: that
-/// can't be done at hand.
-#[allow(clippy::disallowed_methods, reason = "each directory was resolved inside the root")]
-fn watch(inotify: &OwnedFd, view: View<'_>, path: &ContainerPath, found: &mut Found) -> io::Result<()> {
-    for (directory, name) in levels(path) {
-        let entry = match view.entry(&directory) {
-            Ok(entry) if entry.kind == Kind::Directory => entry,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(error),
-            _ => break,
-        };
-        entry.may_be_used()?;
-        match add_watch(inotify, entry.proc_path(), mask()) {
-            Ok(watch) => drop(found.looks.insert((watch, name))),
-            Err(error) => {
-                found.short |= matches!(error, Errno::NOSPC | Errno::NOMEM);
-                break;
-            }
-        }
-    }
-    Ok(())
-}
-
-fn mask() -> WatchFlags {
-    WatchFlags::CREATE
-        | WatchFlags::MOVED_TO
-        | WatchFlags::MOVED_FROM
-        | WatchFlags::DELETE
-        | WatchFlags::DELETE_SELF
-        | WatchFlags::MOVE_SELF
-        | WatchFlags::ATTRIB
-        // A file of passwords may be written in its place.
-        | WatchFlags::CLOSE_WRITE
-        | WatchFlags::ONLYDIR
-}
-
-/// The directories above a path, from the top, each with the name in it that leads on.
-fn levels(path: &ContainerPath) -> Vec<(ContainerPath, Arc<[u8]>)> {
-    let mut levels = Vec::new();
-    let mut path = path.clone();
-    while path.as_str() != "/" && levels.len() < LEVELS {
-        let parent = path.parent();
-        // Empty between two slashes, and after the last.
-        if !path.file_name().is_empty() {
-            levels.push((parent.clone(), Arc::from(path.file_name().as_bytes())));
-        }
-        path = parent;
-    }
-    levels.reverse();
-    levels
 }
 
 /// One read of the queue; `None`: it was empty.
@@ -355,9 +312,9 @@ mod tests {
     #[test]
     fn levels_start_at_the_top_and_skip_empty_names() {
         let [path] = &paths(&["/run//php/x.sock/"])[..] else { unreachable!() };
-        let levels: Vec<_> = levels(path).iter().map(|(_, name)| String::from_utf8(name.to_vec()).unwrap()).collect();
+        let levels: Vec<_> = super::way::levels(path).iter().map(|(_, name)| String::from_utf8(name.to_vec()).unwrap()).collect();
         assert_eq!(levels, ["run", "php", "x.sock"]);
-        assert!(super::levels(&"/".parse().unwrap()).is_empty());
+        assert!(super::way::levels(&"/".parse().unwrap()).is_empty());
     }
 
     #[tokio::test]
@@ -377,6 +334,29 @@ mod tests {
         assert_eq!(soon(&mut directories).await, Changes::Of([1].into()));
         directories.clear(1);
         assert!(directories.names.is_empty() && directories.looks.is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_was_found_for_one_key_serves_others_until_events_are_read() {
+        let dir = local();
+        let root = root(&dir);
+        let mut directories = Directories::new();
+        fs::create_dir(dir.path().join("run")).unwrap();
+        directories.set(1, &root, &paths(&["/run/x"]));
+        // Nobody has been told of it yet: it is told to both.
+        fs::rename(dir.path().join("run"), dir.path().join("old")).unwrap();
+        fs::create_dir(dir.path().join("run")).unwrap();
+        assert!(directories.last.is_some());
+        directories.set(2, &root, &paths(&["/run/x"]));
+        assert_eq!(soon(&mut directories).await, Changes::Of([1, 2].into()));
+        assert!(directories.last.is_none());
+        for key in [1, 2] {
+            directories.set(key, &root, &paths(&["/run/x"]));
+        }
+        fs::write(dir.path().join("run/x"), "").unwrap();
+        assert_eq!(soon(&mut directories).await, Changes::Of([1, 2].into()));
+        (1..=2).for_each(|key| directories.clear(key));
+        assert!(directories.names.is_empty() && directories.last.is_none(), "no watch is used that is gone");
     }
 
     #[tokio::test]
