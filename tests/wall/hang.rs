@@ -123,7 +123,7 @@ fn a_file_that_hangs_when_it_is_read_or_closed_hangs_nobody() {
     let hung: Vec<_> = (0..HUNG).map(|_| ask(daemon.address(), "/mnt/file")).collect();
     others_are_answered(&daemon);
     // Those that were opened have a head; the client leaves in the midst of their bodies, and they are closed.
-    assert_eq!(status(&hung[0]), "200");
+    assert!(hung.iter().any(|stream| status(stream) == "200"));
     drop(hung);
     others_are_answered(&daemon);
     hostile.kill();
